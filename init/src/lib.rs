@@ -1,0 +1,1 @@
+//! Keelson's init: the node, and the shore it stands on.

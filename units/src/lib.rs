@@ -1,0 +1,2 @@
+//! What should run, and its life.
+#![forbid(unsafe_code)]
