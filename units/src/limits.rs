@@ -1,0 +1,14 @@
+//! Every limit of this island, by name.
+
+use std::time::Duration;
+
+/// Longest unit name in bytes, suffix included (systemd.unit(5): 255).
+pub const UNIT_NAME_BYTES_MAX: usize = 255;
+/// Most units that a machine may define at once.
+pub const UNITS_MAX: usize = 4096;
+/// Largest unit file in bytes.
+pub const UNIT_FILE_BYTES_MAX: usize = 256 * 1024;
+/// Most directives or values of one unit, all drop-ins together.
+pub const UNIT_ENTRIES_MAX: usize = 8192;
+/// Deepest back-off between restarts unless the unit says otherwise.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
