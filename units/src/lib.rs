@@ -4,16 +4,24 @@
 //! go out as values. `Spec` is what an author wrote; the supervisor makes state follow goal.
 #![forbid(unsafe_code)]
 
+pub mod action;
 pub mod calendar;
 pub mod container;
+pub mod event;
 pub mod execution;
 pub mod limits;
 pub mod name;
+pub mod note;
 pub mod probe;
 pub mod resources;
+pub mod run;
 pub mod service;
 pub mod spec;
 pub mod triggers;
 
+pub use action::{Action, Answer, Outbox};
+pub use event::Event;
 pub use name::{NameError, UnitKind, UnitName};
+pub use note::Note;
+pub use run::{ExitStatus, Role, Run, StageFault, StageStep, Ticket, UnitId};
 pub use spec::{Body, Spec};

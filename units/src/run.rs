@@ -1,0 +1,112 @@
+//! Numbers that name things: units, incarnations, orders.
+
+use serde::{Deserialize, Serialize};
+
+/// A unit's place in the supervisor's table; stable as long as the unit is defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitId(pub u16);
+
+/// One incarnation of a unit. Facts about an older number die at one door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Run {
+    /// Whose.
+    pub unit: UnitId,
+    /// Counts up from 1, and goes on over a replacement of PID 1.
+    pub number: u32,
+}
+
+/// Names an order that can fail or wait; each gets exactly one `Done`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+/// Which process of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// The one whose end is the end of the run.
+    Main,
+    /// One of the commands around it, one at a time.
+    Control,
+}
+
+/// Which list of commands a process belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields of `Commands`")]
+pub enum Phase {
+    Condition,
+    StartPre,
+    Start,
+    StartPost,
+    Reload,
+    Stop,
+    StopPost,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExitStatus {
+    /// It returned a code.
+    Code(u8),
+    /// A signal ended it.
+    Signal {
+        /// The signal's number.
+        signal: crate::service::Signal,
+        /// A core was written.
+        core: bool,
+    },
+    /// It never became the program: the stage could not set it up.
+    Stage(StageFault),
+    /// It ended while nobody watched; how is not known.
+    Lost,
+}
+
+/// Where setting up a process failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageFault {
+    /// The step of the stage.
+    pub step: StageStep,
+    /// Linux's error number.
+    pub errno: u16,
+    /// Which item of a list failed (which mount, which path), counted from 0.
+    pub item: u16,
+}
+
+/// The steps of the stage, in about their order; systemd.exec(5) numbers them as exit codes 200 and up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "named by what they do")]
+pub enum StageStep {
+    Clone,
+    Plan,
+    Group,
+    Namespaces,
+    UserMap,
+    Image,
+    Root,
+    Mount,
+    Device,
+    Mask,
+    Pivot,
+    Network,
+    Hostname,
+    Directory,
+    Credentials,
+    EnvironmentFile,
+    Stdin,
+    Stdout,
+    Stderr,
+    Descriptors,
+    Limits,
+    Priority,
+    Scheduling,
+    Affinity,
+    OomScore,
+    Umask,
+    User,
+    Capabilities,
+    SecureBits,
+    NoNewPrivileges,
+    Seccomp,
+    WorkingDirectory,
+    Terminal,
+    Personality,
+    Exec,
+}
