@@ -1,1 +1,26 @@
-//! Boots it.
+//! Boots it: virtual machines that a person looks at and that tests drive.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), qemu::Fault> {
+//! use std::time::Duration;
+//! let artefacts = qemu::artefacts::Artefacts::make(&mut qemu::artefacts::silent)?;
+//! let options = qemu::Options::new(&artefacts.kernel.image, &artefacts.initramfs);
+//! let mut machine = qemu::Machine::spawn(&options)?;
+//! machine.wait_for("keelson# ", Duration::from_secs(60))?;
+//! machine.send_line("poweroff")?;
+//! machine.exit_status(Duration::from_secs(60))?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod artefacts;
+pub mod console;
+mod fault;
+mod machine;
+mod options;
+pub mod qmp;
+
+pub use console::Line;
+pub use fault::Fault;
+pub use machine::Machine;
+pub use options::{AGENT_PORT, Disk, Forward, Options, QEMU, Sockets, free_port};

@@ -1,0 +1,101 @@
+//! `cargo boot`: builds everything and boots it in this terminal.
+
+use std::process::Stdio;
+
+use ::boot::kernel::Flavour;
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::ValueExt;
+use qemu::artefacts::{Artefacts, Recipe};
+use qemu::{Forward, Options, Sockets, free_port};
+
+/// What the command line asked for.
+#[derive(Debug)]
+struct Wish {
+    memory_mib: u32,
+    cpus: u32,
+    kvm: bool,
+    append: Vec<String>,
+    recipe: Recipe,
+}
+
+/// The demo's ports: the host's by preference, and the guest's.
+const PORTS: [(u16, u16); 2] = [(8080, 80), (6379, 6379)];
+
+/// Runs `cargo boot` with its arguments.
+///
+/// # Errors
+/// Says what could not be built or booted.
+pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), String> {
+    let wish = parse(arguments).map_err(|error| error.to_string())?;
+    let artefacts = wish.recipe.make(&mut say).map_err(|fault| fault.to_string())?;
+    say(&describe(&artefacts));
+    let options = machine(&wish, &artefacts).map_err(|fault| fault.to_string())?;
+    boot_in_terminal(&options)
+}
+
+/// Cargo passes the `--` of `cargo boot -- --smoke` on to us: it means nothing here.
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, lexopt::Error> {
+    let arguments = arguments.filter(|word| word != "--");
+    let recipe = Recipe { profile: "release".to_owned(), flavour: Flavour::Cloud };
+    let mut wish = Wish { memory_mib: 512, cpus: 2, kvm: false, append: Vec::new(), recipe };
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("memory") => wish.memory_mib = parser.value()?.parse()?,
+            Long("cpus") => wish.cpus = parser.value()?.parse()?,
+            Long("kvm") => wish.kvm = true,
+            Long("append") => wish.append.push(parser.value()?.string()?),
+            Long("profile") => wish.recipe.profile = parser.value()?.string()?,
+            Long("metal") => wish.recipe.flavour = Flavour::Metal,
+            other @ (Long(_) | Short(_) | Value(_)) => return Err(other.unexpected()),
+        }
+    }
+    Ok(wish)
+}
+
+fn machine(wish: &Wish, artefacts: &Artefacts) -> Result<Options, qemu::Fault> {
+    let mut options = Options::new(&artefacts.kernel.image, &artefacts.initramfs);
+    options.memory_mib = wish.memory_mib;
+    options.cpus = wish.cpus;
+    options.kvm = wish.kvm;
+    options.append.clone_from(&wish.append);
+    for (host, guest) in PORTS {
+        options.forwards.push(Forward { host: free_port(Some(host))?, guest });
+    }
+    Ok(options)
+}
+
+fn boot_in_terminal(options: &Options) -> Result<(), String> {
+    let folder = std::env::temp_dir().join(format!("keelson-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let sockets = Sockets { qmp: folder.join("qmp"), agent: folder.join("agent") };
+    let mut command = options.command(&sockets);
+    command.args(["-serial", "mon:stdio"]);
+    for Forward { host, guest } in &options.forwards {
+        say(&format!("port {guest} of the machine is at localhost:{host}"));
+    }
+    say("booting; ctrl-a x ends the machine at once");
+    let status = command.stdin(Stdio::inherit()).status();
+    // Two dead sockets in a temporary folder harm nobody.
+    let _ = std::fs::remove_dir_all(&folder);
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("qemu ended with {status}")),
+        Err(error) => Err(format!("cannot start qemu: {error}")),
+    }
+}
+
+fn describe(artefacts: &Artefacts) -> String {
+    let size = artefacts.size;
+    format!(
+        "kernel {}, initial root {} KiB ({} KiB unpacked, {} modules)",
+        artefacts.kernel.version,
+        size.packed / 1024,
+        size.unpacked / 1024,
+        size.modules
+    )
+}
+
+fn say(what: &str) {
+    eprintln!("== {what}");
+}

@@ -1,0 +1,3 @@
+//! What the harness can do, one file each.
+
+pub(crate) mod boot;
