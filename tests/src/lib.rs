@@ -1,1 +1,3 @@
 //! The simulator and its checkers.
+
+pub mod fuzz;

@@ -4,8 +4,8 @@
 //! go out as values. `Spec` is what an author wrote; the supervisor makes state follow goal.
 #![forbid(unsafe_code)]
 
+// The vocabulary.
 pub mod action;
-pub mod calendar;
 pub mod container;
 pub mod event;
 pub mod execution;
@@ -19,9 +19,19 @@ pub mod service;
 pub mod spec;
 pub mod triggers;
 
+// Text: files in, specs and remarks out.
+pub mod calendar;
+pub mod diagnostic;
+pub mod load;
+pub mod source;
+
 pub use action::{Action, Answer, Outbox};
 pub use event::Event;
 pub use name::{NameError, UnitKind, UnitName};
 pub use note::Note;
 pub use run::{ExitStatus, Role, Run, StageFault, StageStep, Ticket, UnitId};
 pub use spec::{Body, Spec};
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use load::{Loaded, load};
+pub use source::{Facts, LoadOptions, SourceFile, SourceKind, UnitDirectory};

@@ -12,3 +12,5 @@ pub const UNIT_FILE_BYTES_MAX: usize = 256 * 1024;
 pub const UNIT_ENTRIES_MAX: usize = 8192;
 /// Deepest back-off between restarts unless the unit says otherwise.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Longest line that a diagnostic quotes, in bytes.
+pub const QUOTE_BYTES_MAX: usize = 240;
