@@ -1,1 +1,8 @@
 //! Keelson's init: the node, and the shore it stands on.
+#![deny(unsafe_code)]
+
+pub mod cmdline;
+pub mod identity;
+pub mod limits;
+#[allow(unsafe_code, reason = "the shore is where the kernel is")]
+pub mod sys;

@@ -1,0 +1,83 @@
+//! The first moments: being a process at all, before there is a file system.
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, fcntl_getfd};
+use rustix::process::{chdir, setsid, umask};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+
+use super::Setting;
+use super::root::{ensure_null, ignore};
+use super::steps::Faults;
+
+/// The search path of units that name none.
+pub(super) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Blocks all signals, settles what a process inherits, and finds out where we are.
+pub(super) fn begin(faults: &mut Faults) -> Setting {
+    block_signals(faults);
+    umask(Mode::from_raw_mode(0o022));
+    fill_descriptors(faults);
+    faults.check(chdir("/"), "chdir /", "a mount may stay busy");
+    // Already the leader of a session when somebody else made our name space.
+    let session = setsid().map(|_| ());
+    faults.check(ignore(session, Errno::PERM), "setsid", "signals of a terminal may reach us");
+    settle_environment();
+    setting()
+}
+
+/// All signals are blocked from here on; the loop takes them from a descriptor, and children get
+/// an empty set.
+fn block_signals(faults: &mut Faults) {
+    // SAFETY: `set` is filled by sigfillset before it is read, and no old set is asked for.
+    let blocked = unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigfillset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+    };
+    if blocked != 0 {
+        faults.note("sigprocmask failed", "signals may interrupt the boot");
+    }
+}
+
+/// Descriptors 0 to 2 must be something: the next file that is opened would take their place.
+fn fill_descriptors(faults: &mut Faults) {
+    for number in 0..3 {
+        // SAFETY: the descriptor is only asked for its flags; a closed one answers EBADF.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if fcntl_getfd(fd).is_ok() {
+            continue;
+        }
+        let null = ensure_null().and_then(|()| open("/dev/null", OFlags::RDWR, Mode::empty()));
+        let Some(null) = faults.check(null, "/dev/null", "descriptors 0 to 2 stay closed") else {
+            return;
+        };
+        // The lowest free number is the one that is missing, so this one stays open there.
+        debug_assert_eq!(null.as_raw_fd(), number);
+        let _kept_open = null.into_raw_fd();
+    }
+}
+
+/// The kernel gives `HOME=/` and `TERM=linux` and every `key=value` that it did not know.
+fn settle_environment() {
+    // SAFETY: PID 1 has one thread, and nothing holds a pointer into the environment yet.
+    unsafe {
+        std::env::remove_var("HOME");
+        std::env::set_var("PATH", SEARCH_PATH);
+    }
+}
+
+/// Only the first PID 1 may turn ctrl-alt-del from a reset into a signal; in a pid name space the
+/// kernel refuses with EINVAL, without the right with EPERM.
+fn setting() -> Setting {
+    // SAFETY: reboot(2) with this command takes no pointer and only sets a flag in the kernel.
+    match unsafe { libc::reboot(libc::RB_DISABLE_CAD) } {
+        0 => Setting::Machine,
+        _ => Setting::Container,
+    }
+}
+
+/// Brings the loopback interface up, with the oldest interface there is: it needs no address, and
+/// the answer comes at once.
+pub(super) fn raise_loopback(faults: &mut Faults) {
+    faults.check(crate::sys::net::raise_interface("lo"), "lo up", "nothing listens on 127.0.0.1");
+}

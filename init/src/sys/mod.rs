@@ -1,0 +1,6 @@
+//! The shore: the only room with system calls, descriptors and `unsafe`. It decides nothing.
+
+pub mod boot;
+pub mod files;
+pub mod kmsg;
+pub mod net;

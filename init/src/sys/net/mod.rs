@@ -1,0 +1,5 @@
+//! Network interfaces, addresses and routes.
+
+mod interface;
+
+pub use interface::raise_interface;
