@@ -133,8 +133,12 @@ fn os_release() -> String {
     )
 }
 
+/// Measured under emulation with 18 MB unpacked (time to init, size of the file): not compressed
+/// 1.85 s, 18.0 MB; lz4 1.95 s, 6.3 MB; zstd 2.0 s, 4.1 MB; gzip 2.1 s, 5.3 MB; xz 2.75 s, 3.6 MB.
+/// The file travels (network boot, updates), so zstd. Level 12 takes 0.6 s to pack, level 19 takes
+/// 6.9 s for 4 % less.
 fn compress(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    tool::filter(tool::command("zstd").args(["-q", "-19", "-c"]), bytes)
+    tool::filter(tool::command("zstd").args(["-q", "-12", "-c"]), bytes)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {

@@ -7,11 +7,15 @@
 pub mod apt;
 pub mod cache;
 pub mod cpio;
+pub mod debian;
+pub mod demo;
 pub mod elf;
 mod fault;
 pub mod initramfs;
 pub mod kernel;
 pub mod modules;
+pub mod oci;
+pub mod state;
 pub mod tool;
 
 pub use fault::Fault;

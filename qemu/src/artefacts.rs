@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use boot::cache::{Cache, target_folder, workspace_folder};
+use boot::demo::MadeImage;
 use boot::initramfs::{Initramfs, Size};
 use boot::kernel::{Flavour, Kernel};
+use boot::state::StateDisk;
 
 use crate::Fault;
 
@@ -27,6 +29,9 @@ pub struct Artefacts {
     pub initramfs: PathBuf,
     /// How big the initial root is.
     pub size: Size,
+    /// The images of the demo and of the tests.
+    pub images: Vec<MadeImage>,
+    cache: Cache,
 }
 
 /// How to make them.
@@ -54,6 +59,34 @@ impl Artefacts {
     pub fn make(progress: Progress<'_>) -> Result<Artefacts, Fault> {
         Recipe::default().make(progress)
     }
+
+    /// A state disk with all images on it, for more to be added.
+    pub fn state_disk(&self) -> StateDisk {
+        let disk = StateDisk::default();
+        self.images.iter().fold(disk, |disk, image| disk.image(image.name, &image.folder))
+    }
+
+    /// The state disk of the demo: its images and its units.
+    ///
+    /// # Errors
+    /// When a unit cannot be read or the disk cannot be made.
+    pub fn demo_disk(&self) -> Result<PathBuf, Fault> {
+        let mut disk = self.state_disk();
+        for unit in files_of(&workspace_folder().join("boot/demo/units")) {
+            let text = std::fs::read_to_string(&unit).map_err(boot::Fault::file("read", &unit))?;
+            let name = unit.file_name().unwrap_or_default().to_string_lossy();
+            disk = disk.unit(&name, &text);
+        }
+        self.write_disk(&disk, "demo")
+    }
+
+    /// Makes `disk` under a name of its own.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn write_disk(&self, disk: &StateDisk, name: &str) -> Result<PathBuf, Fault> {
+        Ok(disk.write(&self.cache, name)?)
+    }
 }
 
 impl Recipe {
@@ -70,7 +103,9 @@ impl Recipe {
         progress("packing the initial root");
         let initramfs = cache.path(&format!("initramfs-{}-{}", self.profile, kernel.version))?;
         let size = pack(&kernel, &binary, &initramfs)?;
-        Ok(Artefacts { kernel, initramfs, size })
+        progress("making the images from packages");
+        let images = boot::demo::images(&cache)?;
+        Ok(Artefacts { kernel, initramfs, size, images, cache })
     }
 
     /// Builds the one binary and says where it is.

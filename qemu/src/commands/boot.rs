@@ -54,7 +54,8 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, lexopt::Error>
 }
 
 fn machine(wish: &Wish, artefacts: &Artefacts) -> Result<Options, qemu::Fault> {
-    let mut options = Options::new(&artefacts.kernel.image, &artefacts.initramfs);
+    let disk = artefacts.demo_disk()?;
+    let mut options = Options::new(&artefacts.kernel.image, &artefacts.initramfs).disk(&disk);
     options.memory_mib = wish.memory_mib;
     options.cpus = wish.cpus;
     options.kvm = wish.kvm;
