@@ -52,8 +52,17 @@ pub fn write_setting(path: &str, value: &str) -> rustix::io::Result<()> {
 /// The system call's error.
 pub fn replace(path: &str, bytes: &[u8], mode: u32) -> rustix::io::Result<()> {
     let new = format!("{path}.new");
+    create(&new, bytes, mode)?;
+    renameat(CWD, &*new, CWD, path)
+}
+
+/// Makes a file, or empties the one that is there, and writes it.
+///
+/// # Errors
+/// The system call's error.
+pub fn create(path: &str, bytes: &[u8], mode: u32) -> rustix::io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
-    let file = openat(CWD, &*new, flags | OFlags::NOFOLLOW, Mode::from_raw_mode(mode))?;
+    let file = openat(CWD, path, flags | OFlags::NOFOLLOW, Mode::from_raw_mode(mode))?;
     let mut rest = bytes;
     while !rest.is_empty() {
         match write(&file, rest) {
@@ -62,5 +71,5 @@ pub fn replace(path: &str, bytes: &[u8], mode: u32) -> rustix::io::Result<()> {
             Err(errno) => return Err(errno),
         }
     }
-    renameat(CWD, &*new, CWD, path)
+    Ok(())
 }

@@ -6,7 +6,7 @@ use super::Setting;
 use super::steps::Faults;
 use crate::cmdline::Options;
 use crate::identity::{MachineId, is_hostname};
-use crate::sys::files::{read_text, replace};
+use crate::sys::files::{create, read_text};
 
 /// Where the identity is kept; `/etc/machine-id` leads here.
 pub const MACHINE_ID_FILE: &str = "/run/keelson/machine-id";
@@ -42,7 +42,7 @@ pub(super) fn find_machine_id(options: &Options, faults: &mut Faults) -> Machine
         .or_else(|| std::env::var("container_uuid").ok().and_then(|text| MachineId::parse(&text)))
         .or_else(firmware_id)
         .unwrap_or_else(|| MachineId::from_random(random_bytes()));
-    let written = replace(MACHINE_ID_FILE, format!("{id}\n").as_bytes(), 0o444);
+    let written = create(MACHINE_ID_FILE, format!("{id}\n").as_bytes(), 0o444);
     faults.check(written, MACHINE_ID_FILE, "programs do not find the machine's identity");
     id
 }

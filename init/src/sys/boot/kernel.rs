@@ -69,41 +69,35 @@ pub(super) fn raise_limits(faults: &mut Faults) -> ChildLimits {
     ChildLimits { descriptors, core: Limit { soft: core.current, hard: core.maximum } }
 }
 
-/// Where the group of PID 1 itself is.
-pub const OWN_GROUP: &str = "/sys/fs/cgroup/init";
+/// Lets the kernel end its grace periods at once while the machine starts: several of the calls that
+/// follow wait for one, a few milliseconds each. A worker takes it back after the start.
+pub(super) fn hasten(faults: &mut Faults) {
+    let written = write_setting("/sys/kernel/rcu_expedited", "1");
+    // Not writable in a container, and not there in every kernel.
+    let written = written.or_else(|errno| ignore(Err(errno), Errno::NOENT));
+    let written = written.or_else(|errno| ignore(Err(errno), Errno::ROFS));
+    faults.check(written, "hastening grace periods", "the start takes longer");
+}
 
-/// Memory that PID 1 keeps under any pressure of the units.
-const OWN_MEMORY_MIN: &str = "16777216";
-
-/// Moves us into a leaf of the control group tree and turns on all controllers below the root: a
-/// group with processes of its own cannot hand out controllers.
-pub(super) fn prepare_groups(faults: &mut Faults) {
-    const ROOT: &str = "/sys/fs/cgroup";
+/// Turns on all controllers below the root of the control group tree.
+///
+/// We ourselves stay in the root group, which may have processes all the same; a worker moves us to
+/// a leaf later, because that costs milliseconds that nothing waits for.
+pub(super) fn offer_controllers(faults: &mut Faults) {
     const THEN: &str = "units have no limits";
-    let made = rustix::fs::mkdir(OWN_GROUP, rustix::fs::Mode::from_raw_mode(0o755));
-    faults.check(ignore(made, Errno::EXIST), "mkdir /sys/fs/cgroup/init", THEN);
-    let moved = write_setting("/sys/fs/cgroup/init/cgroup.procs", "0");
-    faults.check(moved, "moving to /sys/fs/cgroup/init", THEN);
-    let listed = read_text(&format!("{ROOT}/cgroup.controllers"));
-    let Some(listed) = faults.check(listed, "reading the list of controllers", THEN) else {
-        return;
-    };
+    const CONTROL: &str = "/sys/fs/cgroup/cgroup.subtree_control";
+    let listed = read_text("/sys/fs/cgroup/cgroup.controllers");
+    let Some(listed) = faults.check(listed, "the list of controllers", THEN) else { return };
     if listed.is_empty() {
         return faults.note("the kernel offers no controllers", THEN);
     }
     let wanted: Vec<String> = listed.split(' ').map(|name| format!("+{name}")).collect();
-    let control = format!("{ROOT}/cgroup.subtree_control");
-    if write_setting(&control, &wanted.join(" ")).is_err() {
-        // One that cannot be had must not take the others with it.
-        for one in wanted {
-            let enabled = write_setting(&control, &one);
-            faults.check(
-                enabled,
-                format_args!("enabling controller {one}"),
-                "this limit is missing",
-            );
-        }
+    if write_setting(CONTROL, &wanted.join(" ")).is_ok() {
+        return;
     }
-    let kept = write_setting("/sys/fs/cgroup/init/memory.min", OWN_MEMORY_MIN);
-    faults.check(ignore(kept, Errno::NOENT), "reserving memory", "PID 1 may starve");
+    // One that cannot be had must not take the others with it.
+    for one in wanted {
+        let enabled = write_setting(CONTROL, &one);
+        faults.check(enabled, format_args!("enabling controller {one}"), "this limit is missing");
+    }
 }

@@ -55,7 +55,13 @@ const USUAL: [Api; 6] = [
         "cgroup2",
         "/sys/fs/cgroup",
         NONE,
-        &["nsdelegate,memory_recursiveprot", "nsdelegate", ""],
+        // favordynmods (6.0): moving processes and turning on controllers need no grace period.
+        &[
+            "nsdelegate,memory_recursiveprot,favordynmods",
+            "nsdelegate,memory_recursiveprot",
+            "nsdelegate",
+            "",
+        ],
         0x6367_7270,
         "units have no limits",
     ),

@@ -75,9 +75,3 @@ fn setting() -> Setting {
         _ => Setting::Container,
     }
 }
-
-/// Brings the loopback interface up, with the oldest interface there is: it needs no address, and
-/// the answer comes at once.
-pub(super) fn raise_loopback(faults: &mut Faults) {
-    faults.check(crate::sys::net::raise_interface("lo"), "lo up", "nothing listens on 127.0.0.1");
-}
