@@ -3,6 +3,8 @@
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::Setting;
+use super::mounts::make_directory;
 use super::root::ignore;
 use super::steps::Faults;
 use crate::cmdline::Options;
@@ -62,28 +64,56 @@ pub(super) fn raise_limits(faults: &mut Faults) -> ChildLimits {
     let descriptors = Limit { soft: Some(1024), hard: Some(524_288) };
     let ceiling = read_text("/proc/sys/fs/nr_open").ok().and_then(|text| text.parse().ok());
     let ceiling = Some(ceiling.unwrap_or(1_048_576));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: ceiling, maximum: ceiling });
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: ceiling, maximum: ceiling })
+        .or_else(|_| raise_soft(Resource::Nofile));
     faults.check(raised, "raising the number of descriptors", "fewer units can run");
     let unlimited = Rlimit { current: None, maximum: None };
-    faults.check(setrlimit(Resource::Core, unlimited), "raising the core size", "no core dumps");
+    let raised = setrlimit(Resource::Core, unlimited).or_else(|_| raise_soft(Resource::Core));
+    faults.check(raised, "raising the core size", "no core dumps");
     ChildLimits { descriptors, core: Limit { soft: core.current, hard: core.maximum } }
+}
+
+/// Without the right to go beyond the hard limit, as in many containers, the hard limit it is.
+fn raise_soft(resource: Resource) -> rustix::io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(resource);
+    setrlimit(resource, Rlimit { current: maximum, maximum })
 }
 
 /// Lets the kernel end its grace periods at once while the machine starts: several of the calls that
 /// follow wait for one, a few milliseconds each. A worker takes it back after the start.
 pub(super) fn hasten(faults: &mut Faults) {
     let written = write_setting("/sys/kernel/rcu_expedited", "1");
-    // Not writable in a container, and not there in every kernel.
-    let written = written.or_else(|errno| ignore(Err(errno), Errno::NOENT));
-    let written = written.or_else(|errno| ignore(Err(errno), Errno::ROFS));
-    faults.check(written, "hastening grace periods", "the start takes longer");
+    faults.check(
+        ignore(written, Errno::NOENT),
+        "hastening grace periods",
+        "the start takes longer",
+    );
+}
+
+/// Where the group of PID 1 itself is, once a worker has moved it.
+pub const OWN_GROUP: &str = "/sys/fs/cgroup/init";
+
+/// Memory in bytes that PID 1 keeps under any pressure of the units.
+const OWN_MEMORY_MIN: &str = "16777216";
+
+/// Makes the leaf for PID 1 and moves a process there.
+pub(in crate::sys) fn occupy_leaf(pid: u32) -> rustix::io::Result<()> {
+    make_directory(OWN_GROUP, 0o755)?;
+    // Absent where the memory controller is.
+    let kept = write_setting(&format!("{OWN_GROUP}/memory.min"), OWN_MEMORY_MIN);
+    ignore(ignore(kept, Errno::NOENT), Errno::ACCESS)?;
+    write_setting(&format!("{OWN_GROUP}/cgroup.procs"), &pid.to_string())
 }
 
 /// Turns on all controllers below the root of the control group tree.
 ///
-/// We ourselves stay in the root group, which may have processes all the same; a worker moves us to
-/// a leaf later, because that costs milliseconds that nothing waits for.
-pub(super) fn offer_controllers(faults: &mut Faults) {
+/// On a machine we ourselves stay in the root group, which may have processes all the same; a worker
+/// moves us to a leaf later, because that costs milliseconds that nothing waits for. The root of a
+/// container's tree may not.
+pub(super) fn offer_controllers(setting: Setting, faults: &mut Faults) {
+    if setting == Setting::Container {
+        faults.check(occupy_leaf(1), OWN_GROUP, "the container's own limits are not handed on");
+    }
     const THEN: &str = "units have no limits";
     const CONTROL: &str = "/sys/fs/cgroup/cgroup.subtree_control";
     let listed = read_text("/sys/fs/cgroup/cgroup.controllers");

@@ -14,7 +14,8 @@ mod steps;
 
 pub use fatal::fatal;
 pub use identify::{HOSTNAME_DEFAULT, MACHINE_ID_FILE};
-pub use kernel::{ChildLimits, Limit};
+pub(in crate::sys) use kernel::occupy_leaf;
+pub use kernel::{ChildLimits, Limit, OWN_GROUP};
 pub use steps::{Fault, Faults, Outcome, Recorder, Step, since_boot};
 
 use crate::cmdline::{CommandLine, Options};
@@ -68,7 +69,9 @@ pub fn early() -> Early {
     if let Err((target, errno)) = recorder.step("vital", |_| mounts::mount_vital(setting)) {
         fatal(setting, &format!("cannot mount {target}: {errno}"));
     }
-    recorder.step("hasten", kernel::hasten);
+    if setting == Setting::Machine {
+        recorder.step("hasten", kernel::hasten);
+    }
     recorder.step("mounts", |faults| mounts::mount_usual(setting, faults));
     let kmsg = recorder.step("kmsg", open_log);
     let bytes = files::read_small("/proc/cmdline").unwrap_or_default();
@@ -90,7 +93,7 @@ pub fn early() -> Early {
 
 fn finish(mut early: Early) -> Early {
     let Early { recorder, setting, options, .. } = &mut early;
-    recorder.step("groups", kernel::offer_controllers);
+    recorder.step("groups", |faults| kernel::offer_controllers(*setting, faults));
     if *setting == Setting::Machine {
         recorder.step("settings", |faults| kernel::set(options, faults));
         recorder.step("seal", root::seal);

@@ -81,7 +81,10 @@ const DEVICE_LINKS: [(&str, &str); 5] = [
 /// Mounts proc, sysfs and devtmpfs; the error names the one that failed.
 pub(super) fn mount_vital(setting: Setting) -> Result<(), (&'static str, Errno)> {
     let ours = |api: &&Api| setting == Setting::Machine || api.kind == "proc";
-    VITAL.iter().filter(ours).try_for_each(|api| api.mount().map_err(|errno| (api.target, errno)))
+    VITAL
+        .iter()
+        .filter(ours)
+        .try_for_each(|api| api.mount(setting).map_err(|errno| (api.target, errno)))
 }
 
 /// Mounts the usual rest and makes the links in `/dev`.
@@ -92,7 +95,7 @@ pub(super) fn mount_usual(setting: Setting, faults: &mut Faults) {
         setting == Setting::Machine || ["/run", "/sys/fs/cgroup"].contains(&api.target)
     };
     for api in USUAL.iter().filter(ours) {
-        api.mount_noting(faults);
+        api.mount_noting(setting, faults);
     }
     make_directories(faults);
     if setting == Setting::Container {
@@ -142,16 +145,16 @@ impl Api {
     }
 
     /// Mounts it, and notes the fault if that fails.
-    pub(in crate::sys) fn mount_noting(&self, faults: &mut Faults) {
+    pub(in crate::sys) fn mount_noting(&self, setting: Setting, faults: &mut Faults) {
         faults.check(
-            self.mount(),
+            self.mount(setting),
             format_args!("mount {} on {}", self.kind, self.target),
             self.then,
         );
     }
 
     /// Mounts it unless it is there already.
-    pub(in crate::sys) fn mount(&self) -> rustix::io::Result<()> {
+    pub(in crate::sys) fn mount(&self, setting: Setting) -> rustix::io::Result<()> {
         if self.is_mounted() {
             return Ok(());
         }
@@ -161,7 +164,12 @@ impl Api {
             .or_else(|errno| ignore(Err(errno), Errno::ROFS))
             .or_else(|errno| ignore(Err(errno), Errno::PERM))?;
         let mut last = Err(Errno::INVAL);
-        for data in self.data {
+        // What a container mounts may be its host's own tree: no options that change it.
+        let data = match setting {
+            Setting::Machine => self.data,
+            Setting::Container => &self.data[self.data.len() - 1..],
+        };
+        for data in data {
             let data = std::ffi::CString::new(*data).expect("mount data holds no zero byte");
             last = mount(self.kind, self.target, self.kind, self.flags, data.as_c_str());
             match last {
