@@ -25,6 +25,9 @@ pub enum Action {
         image: bool,
     },
     /// Start one process in the run's group. `Process` or `Refused`; later `Executed` and `Exited`.
+    ///
+    /// After `Supervisor::restore` the order may come a second time, with another ticket. Where the process
+    /// for this run, role and errand exists already (alive or not reaped), the answer is its number.
     Spawn {
         /// Names the order.
         ticket: Ticket,
@@ -48,12 +51,14 @@ pub enum Action {
         /// What.
         signal: Signal,
     },
-    /// `cgroup.kill` (or, for another final signal than SIGKILL, that signal to each).
+    /// `cgroup.kill` (or, for another final signal than SIGKILL, that signal to each). Followed by `Emptied`
+    /// as soon as the group is empty, at once if it is.
     KillGroup {
         /// Whose.
         run: Run,
     },
-    /// The run is over: its group is empty or given up. Remove the group and what belonged to the run.
+    /// The run is over: its group is empty or given up. Remove the group and what belonged to the run, also a
+    /// `Prepare` still going on. Each run of a service that was prepared or spawned gets exactly one.
     Release {
         /// Whose.
         run: Run,
@@ -159,6 +164,13 @@ pub enum Action {
         unit: UnitName,
         /// What to ask then.
         then: Request,
+    },
+    /// This unit's definition is forgotten: its files are gone or its connection is served, and it is down.
+    Forgotten {
+        /// Which; the number may be used again.
+        unit: UnitId,
+        /// Its name.
+        name: UnitName,
     },
     /// The answer to `Asked`.
     Answer {

@@ -18,6 +18,11 @@ pub enum Event {
         /// The whole set, in any order.
         specs: Vec<Spec>,
     },
+    /// One more definition, besides those that are there: the answer to `Action::Instantiate`.
+    Added {
+        /// The instance.
+        spec: Box<Spec>,
+    },
     /// Somebody wants something. Answered exactly once by `Action::Answer`.
     Asked {
         /// Names the request.
@@ -39,7 +44,7 @@ pub enum Event {
         /// Which.
         role: Role,
     },
-    /// A process ended and was reaped.
+    /// A process ended and was reaped. Told once per process, before the `Emptied` that it causes.
     Exited {
         /// Whose.
         run: Run,
@@ -48,7 +53,8 @@ pub enum Event {
         /// How.
         status: ExitStatus,
     },
-    /// No process is left in the run's group.
+    /// No process is left in the run's group, now (the shore looks again just before it tells). Told when
+    /// the group becomes empty, and in answer to `KillGroup` also when it was empty before.
     Emptied {
         /// Whose.
         run: Run,
@@ -75,6 +81,21 @@ pub enum Event {
         unit: UnitId,
         /// With `Accept=yes`: the accepted connection, kept by the shore under this number.
         connection: Option<Connection>,
+    },
+    /// When persistent timers last elapsed (unix time in microseconds), as far as the disk remembers.
+    /// Told once, as soon as the disk can be read.
+    Stamped {
+        /// By timer.
+        stamps: Vec<(UnitName, i64)>,
+    },
+    /// A descriptor that the shore kept through a replacement of PID 1. Told once for each, after `restore`.
+    Kept {
+        /// Whose.
+        unit: UnitId,
+        /// The shore's number for it.
+        number: u32,
+        /// Its name.
+        name: Box<str>,
     },
     /// The wall clock stands differently: unix time at boot, in microseconds, and the zone's offset in seconds.
     /// Told once at the start and at each step of the clock.

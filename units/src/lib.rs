@@ -19,6 +19,13 @@ pub mod service;
 pub mod spec;
 pub mod triggers;
 
+// Life: facts in, orders out.
+pub mod fault;
+pub mod goal;
+pub mod record;
+pub mod supervisor;
+pub mod view;
+
 // Text: files in, specs and remarks out.
 pub mod calendar;
 pub mod diagnostic;
@@ -27,10 +34,15 @@ pub mod source;
 
 pub use action::{Action, Answer, Outbox};
 pub use event::Event;
+pub use fault::Fault;
+pub use goal::Goal;
 pub use name::{NameError, UnitKind, UnitName};
 pub use note::Note;
+pub use record::Record;
 pub use run::{ExitStatus, Role, Run, StageFault, StageStep, Ticket, UnitId};
 pub use spec::{Body, Spec};
+pub use supervisor::Supervisor;
+pub use view::{UnitView, View};
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{Loaded, load};
