@@ -4,3 +4,4 @@ pub mod boot;
 pub mod files;
 pub mod kmsg;
 pub mod net;
+pub mod worker;

@@ -1,0 +1,229 @@
+//! Orders that the node gives to the shore, in the imperative.
+
+use units::event::KillTarget;
+use units::plan::Plan;
+use units::resources::Resources;
+use units::run::{Role, Run, Ticket, UnitId};
+use units::service::Signal;
+use units::triggers::Socket;
+
+use crate::node::event::ClientId;
+use crate::wire::Response;
+
+/// An order. Those with a ticket are answered by exactly one `Done`, `Spawned` or `Worked`.
+#[derive(Debug)]
+pub enum Action {
+    /// Make one process of a run. Answered by `Spawned`.
+    Spawn {
+        /// Names the order.
+        ticket: Ticket,
+        /// Whose.
+        run: Run,
+        /// Which.
+        role: Role,
+        /// What the stage shall do.
+        plan: Box<Plan>,
+        /// What its group may use (written when the group is made).
+        resources: Box<Resources>,
+        /// The accepted connection that it serves.
+        connection: Option<u32>,
+        /// Enter the running main process instead of making surroundings of its own, with these
+        /// descriptors as standard input, output and error (`keelctl exec`).
+        join: Option<Join>,
+    },
+    /// Run a worker. Answered by `Worked`.
+    Work {
+        /// Names the order.
+        ticket: Ticket,
+        /// The worker's name and arguments.
+        arguments: Vec<String>,
+        /// Its standard input.
+        input: Vec<u8>,
+        /// Pass the main process of this run as descriptor 3.
+        target: Option<Run>,
+    },
+    /// End a worker at once; its `Worked` still comes.
+    KillWorker {
+        /// Which.
+        ticket: Ticket,
+    },
+    /// Send a signal.
+    Signal {
+        /// Whose.
+        run: Run,
+        /// Whom.
+        target: KillTarget,
+        /// What.
+        signal: Signal,
+    },
+    /// Kill every process of the group.
+    KillGroup {
+        /// Whose.
+        run: Run,
+    },
+    /// Remove the group and close what belonged to the run.
+    Release {
+        /// Whose.
+        run: Run,
+        /// Its stored descriptors go too.
+        drop_descriptors: bool,
+        /// Directories to remove, absolute, all below `/run`.
+        directories: Vec<String>,
+    },
+    /// Look for the main process in the group. Answered by `Unit(Done)`.
+    FindMain {
+        /// Names the order.
+        ticket: Ticket,
+        /// Whose.
+        run: Run,
+        /// Where the unit writes it; else a look at the group decides.
+        pid_file: Option<Box<str>>,
+    },
+    /// The main process is this one from now on.
+    AdoptMain {
+        /// Whose.
+        run: Run,
+        /// Which.
+        pid: u32,
+    },
+    /// Write limits to a running group.
+    SetLimits {
+        /// Whose.
+        run: Run,
+        /// Which.
+        resources: Box<Resources>,
+    },
+    /// Open sockets. Answered by `Unit(Done)`.
+    Listen {
+        /// Names the order.
+        ticket: Ticket,
+        /// Whose.
+        unit: UnitId,
+        /// What.
+        socket: Box<Socket>,
+    },
+    /// Tell when somebody calls, or stop telling.
+    Watch {
+        /// Which socket unit.
+        unit: UnitId,
+        /// On or off.
+        on: bool,
+    },
+    /// Close a socket unit's sockets.
+    Close {
+        /// Which.
+        unit: UnitId,
+    },
+    /// Close an accepted connection.
+    Hang {
+        /// Its number.
+        connection: u32,
+    },
+    /// Keep an offered descriptor.
+    Keep {
+        /// Whose.
+        unit: UnitId,
+        /// The shore's number.
+        number: u32,
+        /// Its name.
+        name: Box<str>,
+        /// Watch it for its other end's going.
+        poll: bool,
+    },
+    /// Close a descriptor that was offered or kept.
+    Drop {
+        /// The shore's number.
+        number: u32,
+    },
+    /// Answer a client. To `Response::Logs` the shore adds the log arena's descriptor.
+    Reply {
+        /// Which.
+        client: ClientId,
+        /// The number of its request.
+        id: u32,
+        /// What.
+        response: Box<Response>,
+    },
+    /// Part from a client once it has read what was sent.
+    Hangup {
+        /// Which.
+        client: ClientId,
+    },
+    /// Write a unit's record to its crash slot; empty: free the slot.
+    Record {
+        /// The slot: the unit's number.
+        slot: u16,
+        /// The record.
+        bytes: Vec<u8>,
+    },
+    /// Write all definitions to the crash memfd.
+    Definitions {
+        /// The specs, encoded.
+        bytes: Vec<u8>,
+    },
+    /// Write a line to the console (and the kernel's ring while there is no console).
+    Say {
+        /// One line without its end.
+        line: String,
+        /// Kernel log level, 0 (emergency) to 7 (debug).
+        level: u8,
+    },
+    /// Leave the loop and end, restart or hand over the machine.
+    Power(Power),
+    /// Replace the running program.
+    Reexec {
+        /// The new binary's descriptor by the shore's number; `None`: the same again.
+        binary: Option<u32>,
+        /// Whom to answer if it fails, and the number of its request.
+        client: Option<(ClientId, u32)>,
+    },
+}
+
+/// Enter a running unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Standard input, output and error, by the shore's numbers.
+    pub stdio: [u32; 3],
+}
+
+/// How PID 1 ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Power {
+    /// Off.
+    Poweroff,
+    /// Stopped, power on.
+    Halt,
+    /// From the start, with an argument for the firmware.
+    Reboot {
+        /// `RESTART2`'s argument; empty for none.
+        argument: String,
+    },
+    /// The kernel that was loaded.
+    Kexec,
+    /// Only PID 1, in a container.
+    Exit(u8),
+}
+
+/// Where orders are collected within one step.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    actions: Vec<Action>,
+}
+
+impl Outbox {
+    /// Gives an order.
+    pub fn push(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Takes all orders in the order in which they were given.
+    pub fn drain(&mut self) -> impl Iterator<Item = Action> + use<'_> {
+        self.actions.drain(..)
+    }
+
+    /// Whether nothing was ordered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+}

@@ -1,0 +1,111 @@
+//! Orders on their way: which ticket waits for what.
+
+use std::collections::BTreeMap;
+
+use units::event::Request;
+use units::run::{Run, Ticket, UnitId};
+use units::{UnitName, action::ProbeKind};
+
+use crate::node::event::ClientId;
+
+/// What an outstanding order is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The supervisor's own `Prepare`, given to a worker under the same ticket.
+    Prepare {
+        /// For whom.
+        run: Run,
+    },
+    /// The supervisor's own `Probe`.
+    Probe {
+        /// Of whom.
+        run: Run,
+        /// Which.
+        kind: ProbeKind,
+    },
+    /// The supervisor's own `Mount` or `Unmount`.
+    Mount {
+        /// Which unit.
+        unit: UnitId,
+    },
+    /// A process of a run, ordered by the supervisor.
+    Spawn {
+        /// Whose.
+        run: Run,
+    },
+    /// A process that a client wants in a run's surroundings.
+    Exec {
+        /// Whose.
+        run: Run,
+        /// Who is told how it ends.
+        client: ClientId,
+    },
+    /// Definitions are being read.
+    Load {
+        /// What to ask of the supervisor once they are in force.
+        then: Vec<(Asker, Request)>,
+    },
+    /// Something without consequences: log flush, module, stamp.
+    Errand {
+        /// What, for the log.
+        name: &'static str,
+    },
+    /// Log blocks are being written to disk.
+    Flush,
+    /// The supervisor was asked something.
+    Ask(Asker),
+}
+
+/// Who asked the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The node itself.
+    Node,
+    /// The node, which shuts down.
+    ShutDown,
+    /// A client.
+    Client(ClientId),
+    /// Whoever waits for this unit no longer matters: the name is kept for the log.
+    Unit(UnitName),
+}
+
+/// All outstanding orders.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    next: u64,
+    waiting: BTreeMap<Ticket, Order>,
+}
+
+/// The node's own tickets have this bit; the supervisor's count from below.
+const NODE_BIT: u64 = 1 << 63;
+
+impl Orders {
+    /// A new ticket for an order of the node's own.
+    pub(crate) fn issue(&mut self, order: Order) -> Ticket {
+        self.next += 1;
+        let ticket = Ticket(self.next | NODE_BIT);
+        self.waiting.insert(ticket, order);
+        ticket
+    }
+
+    /// Remembers what one of the supervisor's tickets is for.
+    pub(crate) fn follow(&mut self, ticket: Ticket, order: Order) {
+        assert!(ticket.0 & NODE_BIT == 0, "the supervisor's tickets count from below");
+        self.waiting.insert(ticket, order);
+    }
+
+    /// The order of a ticket that was answered.
+    pub(crate) fn settle(&mut self, ticket: Ticket) -> Option<Order> {
+        self.waiting.remove(&ticket)
+    }
+
+    /// The tickets of orders for which `wanted` holds.
+    pub(crate) fn tickets_of(&self, wanted: impl Fn(&Order) -> bool) -> Vec<Ticket> {
+        self.waiting.iter().filter(|(_, order)| wanted(order)).map(|(ticket, _)| *ticket).collect()
+    }
+
+    /// How many are outstanding.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}

@@ -1,0 +1,10 @@
+//! Where things are on the machine.
+
+/// The state partition, or memory where there is none.
+pub const STATE: &str = "/state";
+/// PID 1's own place in memory.
+pub const RUN: &str = "/run/keelson";
+/// Where programs send notifications.
+pub const NOTIFY_SOCKET: &str = "/run/keelson/notify";
+/// The administrator's units on the state partition.
+pub const STATE_UNITS: &str = "/state/units";

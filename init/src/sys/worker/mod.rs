@@ -1,0 +1,46 @@
+//! Workers: the confined one-shot children of PID 1 (`keelson worker NAME …`).
+//!
+//! A worker reads its request from standard input, writes its result to standard output, complains on
+//! standard error in one line, and exits with zero if the result counts. It has no memory of PID 1's.
+
+pub mod load;
+pub mod stamp;
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+/// Runs the worker of that name.
+#[must_use]
+pub fn main(name: &str, arguments: &[String]) -> ExitCode {
+    match name {
+        "load" => load::main(),
+        "stamp" => stamp::main(arguments),
+        _ => fail(&format!("there is no worker {name:?}")),
+    }
+}
+
+/// Ends a worker with a result.
+#[must_use]
+pub fn answer(result: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(result) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("cannot write the result: {error}")),
+    }
+}
+
+/// Ends a worker without one; the line is what people read.
+#[must_use]
+pub fn fail(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::FAILURE
+}
+
+/// The whole request.
+///
+/// # Errors
+/// When standard input cannot be read.
+pub fn request() -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

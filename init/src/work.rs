@@ -1,0 +1,52 @@
+//! What PID 1 and its workers say to each other: requests on standard input, results on standard
+//! output, both in postcard's encoding. A worker is of the same binary, so there are no versions.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use units::load::Loaded;
+use units::probe::ProbeAction;
+use units::source::LoadOptions;
+
+/// To the worker `load`: read all unit files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoadRequest {
+    /// How to read them; the directories are also those that the worker reads.
+    pub options: LoadOptions,
+}
+
+/// From the worker `load`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoadReply {
+    /// Specs and remarks.
+    pub loaded: Loaded,
+    /// When persistent timers last elapsed: name, unix time in microseconds.
+    pub stamps: Vec<(Box<str>, i64)>,
+}
+
+/// To the worker `probe`, which has the unit's main process as descriptor 3; it answers with an `Outcome`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProbeRequest {
+    /// What to try.
+    pub action: ProbeAction,
+    /// For how long.
+    pub timeout: Duration,
+    /// The unit's own variables, for `exec`.
+    pub environment: Vec<(Box<str>, Box<str>)>,
+    /// Connect from the machine's network rather than from the unit's.
+    pub host_network: bool,
+}
+
+/// Encodes a request or a result.
+#[must_use]
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("plain values without a length limit can be encoded")
+}
+
+/// Decodes a request or a result.
+///
+/// # Errors
+/// When the bytes are not such a value.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, postcard::Error> {
+    postcard::from_bytes(bytes)
+}
