@@ -26,8 +26,8 @@ pub struct Console {
 #[derive(Debug, Default)]
 struct Text {
     lines: Vec<Line>,
-    /// The line that has no end yet, such as a prompt.
-    open: Option<Line>,
+    /// The line that has no end yet, such as a prompt: when it began, and its bytes.
+    open: Option<(Duration, Vec<u8>)>,
     /// Up to where an earlier wait has read: index of a line, and an offset within it.
     read: (usize, usize),
     escape: Escape,
@@ -89,7 +89,7 @@ impl Console {
     /// Every line so far.
     pub fn transcript(&self) -> Vec<Line> {
         let text = self.lock();
-        text.lines.iter().chain(&text.open).cloned().collect()
+        text.lines.iter().cloned().chain(text.open_line()).collect()
     }
 
     /// The last lines, each with its time, as a failure shows them.
@@ -149,22 +149,27 @@ impl Text {
             (Escape::Control, b'0'..=b'?') => {}
             (Escape::Started | Escape::Control, _) => self.escape = Escape::Outside,
             (Escape::Outside, b'\n') => {
-                let line = self.open.take();
-                self.lines.push(line.unwrap_or(Line { at, text: String::new() }));
+                let line = self.open_line().unwrap_or(Line { at, text: String::new() });
+                self.open = None;
+                self.lines.push(line);
             }
             (Escape::Outside, b'\r' | 0) => {}
             (Escape::Outside, byte) => {
-                let open = self.open.get_or_insert(Line { at, text: String::new() });
-                open.text.push(if byte.is_ascii() { char::from(byte) } else { '?' });
+                self.open.get_or_insert((at, Vec::new())).1.push(byte);
             }
         }
+    }
+
+    fn open_line(&self) -> Option<Line> {
+        let (at, bytes) = self.open.as_ref()?;
+        Some(Line { at: *at, text: String::from_utf8_lossy(bytes).into_owned() })
     }
 
     /// The next line that holds `pattern`; what comes before the end of the match counts as read.
     fn take(&mut self, pattern: &str, complete: bool) -> Option<Line> {
         let (mut index, mut offset) = self.read;
-        let open = self.open.iter().filter(|_| !complete);
-        for line in self.lines.iter().chain(open).skip(self.read.0) {
+        let open = self.open_line().filter(|_| !complete);
+        for line in self.lines.iter().chain(&open).skip(self.read.0) {
             let rest = line.text.get(offset..).unwrap_or_default();
             if let Some(at) = rest.find(pattern) {
                 let end = offset + at + pattern.len();
@@ -193,7 +198,7 @@ mod tests {
         let text = text(b"\x1bc\x1b[?7l\x1b[2Jone\r\ntwo \x1b[32mgreen\x1b[0m\r\nthr");
         let lines: Vec<&str> = text.lines.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(lines, ["one", "two green"]);
-        assert_eq!(text.open.unwrap().text, "thr");
+        assert_eq!(text.open_line().unwrap().text, "thr");
     }
 
     #[test]

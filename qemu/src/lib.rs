@@ -6,7 +6,7 @@
 //! let artefacts = qemu::artefacts::Artefacts::make(&mut qemu::artefacts::silent)?;
 //! let options = qemu::Options::new(&artefacts.kernel.image, &artefacts.initramfs);
 //! let mut machine = qemu::Machine::spawn(&options)?;
-//! machine.wait_for("keelson# ", Duration::from_secs(60))?;
+//! machine.wait_for(qemu::PROMPT, Duration::from_secs(60))?;
 //! machine.send_line("poweroff")?;
 //! machine.exit_status(Duration::from_secs(60))?;
 //! # Ok(())
@@ -14,13 +14,15 @@
 //! ```
 
 pub mod artefacts;
+pub mod ask;
 pub mod console;
 mod fault;
+pub mod install;
 mod machine;
 mod options;
 pub mod qmp;
 
 pub use console::Line;
 pub use fault::Fault;
-pub use machine::Machine;
+pub use machine::{Machine, PROMPT};
 pub use options::{AGENT_PORT, Disk, Forward, Options, QEMU, Sockets, free_port};

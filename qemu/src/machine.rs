@@ -14,6 +14,9 @@ use crate::console::{Console, Line, Waited};
 use crate::options::{Forward, Options, Sockets};
 use crate::qmp::Qmp;
 
+/// What the console of a machine says when it waits for a command.
+pub const PROMPT: &str = "keelson# ";
+
 const EXIT_POLL: Duration = Duration::from_millis(20);
 
 /// A machine that runs until it is dropped.
@@ -75,6 +78,19 @@ impl Machine {
             .write_all(format!("{line}\n").as_bytes())
             .and_then(|()| self.keyboard.flush())
             .map_err(|error| Fault::qemu("type at the console", error))
+    }
+
+    /// Types `command` at the console's prompt and returns the lines that came before the next one:
+    /// the command's own echo, its output, and whatever else the machine had to say meanwhile.
+    ///
+    /// # Errors
+    /// When the prompt does not come back within `timeout`, or the machine ends first.
+    pub fn ask(&mut self, command: &str, timeout: Duration) -> Result<Vec<String>, Fault> {
+        let before = self.transcript().len();
+        self.send_line(command)?;
+        self.wait_for(PROMPT, timeout)?;
+        let lines = self.transcript().into_iter().skip(before.saturating_sub(1));
+        Ok(lines.map(|line| line.text).collect())
     }
 
     /// Every line of the console so far, with the time since the start.

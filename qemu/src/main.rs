@@ -6,7 +6,7 @@ mod commands;
 
 const USAGE: &str = "\
 usage: cargo boot [OPTIONS]      build Keelson and boot it in QEMU
-       cargo verify              run everything that must pass
+       cargo verify [WORD…]      run everything that must pass, or the steps with such a heading
 
 options of `cargo boot` (they may follow a `--`):
   --smoke            no person: wait until every unit is up, ask nginx and redis something,
@@ -24,6 +24,10 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let result = match arguments.next().as_deref() {
         Some("boot") => commands::boot::run(arguments),
+        Some("verify") => {
+            let only: Vec<String> = arguments.filter(|word| word != "--").collect();
+            commands::verify::run(&only)
+        }
         Some("help" | "--help" | "-h") | None => {
             print!("{USAGE}");
             Ok(())

@@ -1,0 +1,41 @@
+//! Everything that must pass, in order: what is cheap and often wrong first.
+
+/// How a step runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Run {
+    /// `cargo` with these words.
+    Cargo(&'static [&'static str]),
+    /// What the harness itself does.
+    Install,
+}
+
+/// One step of `cargo verify`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    /// What it makes sure of.
+    pub(crate) heading: &'static str,
+    /// How.
+    pub(crate) run: Run,
+}
+
+const fn cargo(heading: &'static str, words: &'static [&'static str]) -> Step {
+    Step { heading, run: Run::Cargo(words) }
+}
+
+/// The steps. To add one, add a line.
+///
+/// All tests share one build: the same packages and the same profile throughout, or Cargo would
+/// build their dependencies again with other features.
+pub(crate) const STEPS: &[Step] = &[
+    Step { heading: "programs of the host", run: Run::Install },
+    cargo("format", &["fmt", "--all", "--check"]),
+    cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    cargo("build of the tests", &["test", "--workspace", "--no-run"]),
+    cargo("unit tests", &["test", "--workspace", "--lib", "--bins"]),
+    cargo("examples in the documentation", &["test", "--workspace", "--doc"]),
+    cargo(
+        "boot, script and tidy tests",
+        &["test", "--workspace", "--test", "*", "--", "--test-threads=2"],
+    ),
+    cargo("the demo, without a person", &["boot", "--", "--smoke"]),
+];
