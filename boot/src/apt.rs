@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cache::{Cache, replace_file};
+use crate::cache::{Cache, part_of, replace_file};
 use crate::{Fault, tool};
 
 /// The host's apt, asked to fetch and never to install.
@@ -91,7 +91,7 @@ impl<'a> Apt<'a> {
     }
 
     fn try_download(&self, names: &[String], folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-        let own = folder.join(format!("{}.part", std::process::id()));
+        let own = part_of(&folder.join("download"));
         fs::create_dir_all(&own).map_err(Fault::file("create", &own))?;
         let mut command = self.command("apt-get")?;
         command.arg("--quiet=2").arg("download").args(names).current_dir(&own);

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Fault;
 
@@ -73,10 +74,12 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 }
 
 /// The name under which `path` is written before it is complete. Two processes may make the same
-/// thing at the same time (tests run beside each other), so the name is one process's own.
+/// thing at the same time (tests run beside each other), and so may two threads of one.
 pub fn part_of(path: &Path) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
+    name.push(format!(".{}-{number}.part", std::process::id()));
     path.with_file_name(name)
 }
 

@@ -103,9 +103,7 @@ impl Recipe {
 
 /// A single static program under many names.
 fn busybox(cache: &Cache) -> Result<MadeImage, Fault> {
-    let seeds = ["busybox-static"];
-    let packages =
-        Apt::new(cache).fetch("image-busybox", |_| Ok(seeds.map(str::to_owned).to_vec()))?;
+    let packages = busybox_package(cache)?;
     make(cache, "busybox", &packages, || {
         let tree = Tree::read(&packages)?;
         let mut layer = skeleton();
@@ -113,22 +111,41 @@ fn busybox(cache: &Cache) -> Result<MadeImage, Fault> {
         for (path, entry) in program {
             layer.add(&path, entry);
         }
-        for applet in applets(cache, &tree)? {
+        for applet in applets(cache)? {
             layer.add(&format!("usr/bin/{applet}"), Entry::Symlink("busybox".to_owned()));
         }
         Ok((vec![layer.pack()?], json!({ "Env": [PATH], "Cmd": ["/bin/sh"] })))
     })
 }
 
-/// The names under which busybox knows itself, asked of itself.
-fn applets(cache: &Cache, tree: &Tree) -> Result<Vec<String>, Fault> {
+/// A static busybox as a program of the host's, for what tests want to look at in a guest.
+///
+/// # Errors
+/// When its package cannot be fetched or holds none.
+pub fn busybox_program(cache: &Cache) -> Result<PathBuf, Fault> {
+    let tree = Tree::read(&busybox_package(cache)?)?;
     let Some(Entry::File(_, bytes)) = tree.get("usr/bin/busybox") else {
         return Err(Fault::malformed("busybox-static", "holds no busybox"));
     };
     let program = cache.path("busybox")?;
-    crate::cache::replace_file(&program, bytes)?;
+    if fs::read(&program).is_ok_and(|there| there == *bytes) {
+        return Ok(program);
+    }
+    let part = part_of(&program);
+    fs::write(&part, bytes).map_err(Fault::file("write", &part))?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&program, mode).map_err(Fault::file("make executable", &program))?;
+    fs::set_permissions(&part, mode).map_err(Fault::file("make executable", &part))?;
+    fs::rename(&part, &program).map_err(Fault::file("put in place", &program))?;
+    Ok(program)
+}
+
+fn busybox_package(cache: &Cache) -> Result<Vec<PathBuf>, Fault> {
+    Apt::new(cache).fetch("image-busybox", |_| Ok(vec!["busybox-static".to_owned()]))
+}
+
+/// The names under which busybox knows itself, asked of itself.
+fn applets(cache: &Cache) -> Result<Vec<String>, Fault> {
+    let program = busybox_program(cache)?;
     let list = tool::output(std::process::Command::new(&program).arg("--list"))?;
     let list = String::from_utf8_lossy(&list);
     Ok(list.lines().filter(|name| *name != "busybox").map(str::to_owned).collect())

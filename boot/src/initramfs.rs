@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::cache::replace_file;
 use crate::cpio::Archive;
 use crate::kernel::Kernel;
-use crate::modules::Modules;
+use crate::modules::{self, Modules};
+use crate::oci::digest;
 use crate::{Fault, tool};
+
+/// Changes whenever initial roots made by an earlier form of this file must not be used any more.
+const EDITION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 
 /// Where the one binary lies in the initial root.
 const BINARY: &str = "keelson";
@@ -92,6 +96,37 @@ impl Initramfs<'_> {
         Ok(Size { unpacked: bytes.len(), packed: packed.len(), modules: modules.count() })
     }
 
+    /// As [`Initramfs::write`], and leaves a file that was made of the same things as it is.
+    ///
+    /// # Errors
+    /// When something that goes in cannot be read, or `to` cannot be written.
+    pub fn write_unless_same(&self, to: &Path) -> Result<Size, Fault> {
+        let key = self.key()?;
+        let memo = to.with_extension("made-of");
+        if let Some(size) = fs::read_to_string(&memo).ok().and_then(|text| recall(&text, &key))
+            && to.is_file()
+        {
+            return Ok(size);
+        }
+        let size = self.write(to)?;
+        let Size { unpacked, packed, modules } = size;
+        replace_file(&memo, format!("{key} {unpacked} {packed} {modules}").as_bytes())?;
+        Ok(size)
+    }
+
+    /// A digest of everything that goes in. The kernel's version stands for its modules, the version
+    /// of this program for what it adds of its own.
+    fn key(&self) -> Result<String, Fault> {
+        let texts = [EDITION, &self.kernel.version, modules::WANTED, PASSWD, GROUP];
+        let mut key = digest(texts.concat().as_bytes());
+        let files = [self.binary].into_iter().chain(self.machine);
+        for file in files.chain(self.units.iter().map(PathBuf::as_path)) {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            key = digest(format!("{key} {name} {}", digest(&read(file)?)).as_bytes());
+        }
+        Ok(key)
+    }
+
     fn write_configuration(&self, archive: &mut Archive) -> Result<(), Fault> {
         archive.file("etc/passwd", 0o644, PASSWD.as_bytes());
         archive.file("etc/group", 0o644, GROUP.as_bytes());
@@ -120,6 +155,13 @@ impl Initramfs<'_> {
             archive.file(&format!("{base}/{path}"), 0o644, bytes);
         }
     }
+}
+
+fn recall(text: &str, key: &str) -> Option<Size> {
+    let mut words = text.split(' ');
+    words.next().filter(|made_of| *made_of == key)?;
+    let mut number = || words.next()?.parse().ok();
+    Some(Size { unpacked: number()?, packed: number()?, modules: number()? })
 }
 
 fn ancestors(path: &str) -> Vec<&str> {

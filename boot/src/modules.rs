@@ -9,7 +9,8 @@ use crate::elf::Elf;
 use crate::kernel::Kernel;
 use crate::{Fault, tool};
 
-const WANTED: &str = include_str!("../modules.list");
+/// The list of what goes along.
+pub(crate) const WANTED: &str = include_str!("../modules.list");
 
 /// The chosen modules of one kernel and what the kernel's tools would know about them.
 #[derive(Debug, Default)]

@@ -108,8 +108,12 @@ impl Recipe {
         Ok(Artefacts { kernel, initramfs, size, images, cache })
     }
 
-    /// Builds the one binary and says where it is.
+    /// Builds the one binary and says where it is. `KEELSON_BINARY` names another one to boot: an
+    /// older release, or one with a planted fault.
     fn build_keelson(&self) -> Result<PathBuf, Fault> {
+        if let Some(binary) = std::env::var_os("KEELSON_BINARY") {
+            return Ok(binary.into());
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(["build", "--quiet", "--package", "init", "--bin", "keelson"]);
@@ -136,7 +140,7 @@ fn pack(kernel: &Kernel, binary: &Path, to: &Path) -> Result<Size, Fault> {
     let machine = workspace_folder().join("boot/machine.toml");
     let machine = machine.is_file().then_some(machine);
     let root = Initramfs { kernel, binary, machine: machine.as_deref(), units: &units };
-    Ok(root.write(to)?)
+    Ok(root.write_unless_same(to)?)
 }
 
 /// The files of a folder in order of their names; none when there is no such folder.

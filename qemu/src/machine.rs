@@ -86,7 +86,7 @@ impl Machine {
     /// # Errors
     /// When the prompt does not come back within `timeout`, or the machine ends first.
     pub fn ask(&mut self, command: &str, timeout: Duration) -> Result<Vec<String>, Fault> {
-        let before = self.transcript().len();
+        let before = self.console.skip();
         self.send_line(command)?;
         self.wait_for(PROMPT, timeout)?;
         let lines = self.transcript().into_iter().skip(before.saturating_sub(1));

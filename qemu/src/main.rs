@@ -26,7 +26,12 @@ fn main() -> ExitCode {
         Some("boot") => commands::boot::run(arguments),
         Some("verify") => {
             let only: Vec<String> = arguments.filter(|word| word != "--").collect();
-            commands::verify::run(&only)
+            // It has said everything, and its last line is to stay the last.
+            return if commands::verify::run(&only) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
         }
         Some("help" | "--help" | "-h") | None => {
             print!("{USAGE}");

@@ -1,3 +1,5 @@
 //! The simulator and its checkers.
 
+pub mod agent;
 pub mod fuzz;
+pub mod guest;
