@@ -4,9 +4,11 @@
 pub mod cmdline;
 pub mod identity;
 pub mod limits;
+pub mod mountinfo;
 pub mod notify;
 pub mod paths;
 pub mod shipped;
 #[allow(unsafe_code, reason = "the shore is where the kernel is")]
 pub mod sys;
+pub mod watchdog;
 pub mod work;

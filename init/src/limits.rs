@@ -8,3 +8,5 @@ pub const COMMAND_LINE_WORDS_MAX: usize = 512;
 pub const KMSG_LINE_BYTES_MAX: usize = 976;
 /// Largest file that early boot reads (machine.toml, a sysctl, a DMI field).
 pub const SMALL_FILE_BYTES_MAX: usize = 256 * 1024;
+/// Most mounts that are looked at (the kernel's own `fs.mount-max` is 100,000).
+pub const MOUNTS_MAX: usize = 100_000;

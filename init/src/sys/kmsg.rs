@@ -1,6 +1,6 @@
 //! The kernel's log as the first place to write to: it exists before any disk and outlives us.
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::limits::KMSG_LINE_BYTES_MAX;
@@ -47,5 +47,11 @@ impl Kmsg {
             // A log that refuses a line (its buffer is being resized) must not stop the machine.
             let _ = rustix::io::write(&self.file, &record);
         }
+    }
+}
+
+impl AsFd for Kmsg {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }

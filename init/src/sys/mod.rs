@@ -4,4 +4,7 @@ pub mod boot;
 pub mod files;
 pub mod kmsg;
 pub mod net;
+pub mod shutdown;
+pub mod state;
+pub mod watchdog;
 pub mod worker;

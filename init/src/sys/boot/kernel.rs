@@ -97,7 +97,7 @@ pub const OWN_GROUP: &str = "/sys/fs/cgroup/init";
 const OWN_MEMORY_MIN: &str = "16777216";
 
 /// Makes the leaf for PID 1 and moves a process there.
-pub(in crate::sys) fn occupy_leaf(pid: u32) -> rustix::io::Result<()> {
+pub(super) fn occupy_leaf(pid: u32) -> rustix::io::Result<()> {
     make_directory(OWN_GROUP, 0o755)?;
     // Absent where the memory controller is.
     let kept = write_setting(&format!("{OWN_GROUP}/memory.min"), OWN_MEMORY_MIN);

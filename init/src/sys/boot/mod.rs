@@ -14,7 +14,7 @@ mod steps;
 
 pub use fatal::fatal;
 pub use identify::{HOSTNAME_DEFAULT, MACHINE_ID_FILE};
-pub(in crate::sys) use kernel::occupy_leaf;
+
 pub use kernel::{ChildLimits, Limit, OWN_GROUP};
 pub use steps::{Fault, Faults, Outcome, Recorder, Step, since_boot};
 
