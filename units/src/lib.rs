@@ -31,6 +31,7 @@ pub mod calendar;
 pub mod diagnostic;
 pub mod load;
 pub mod source;
+pub mod text;
 
 pub use action::{Action, Answer, Outbox};
 pub use event::Event;

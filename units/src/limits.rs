@@ -14,3 +14,13 @@ pub const UNIT_ENTRIES_MAX: usize = 8192;
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Longest line that a diagnostic quotes, in bytes.
 pub const QUOTE_BYTES_MAX: usize = 240;
+/// Longest word for which a similar one is looked for, in bytes.
+pub const SUGGEST_BYTES_MAX: usize = 64;
+/// Longest path in bytes (Linux: 4096 with the NUL).
+pub const PATH_BYTES_MAX: usize = 4095;
+/// Most commands of one phase of a unit.
+pub const COMMANDS_MAX: usize = 256;
+/// Most words of one command.
+pub const COMMAND_WORDS_MAX: usize = 1024;
+/// Most values of one field of a calendar expression.
+pub const CALENDAR_COMPONENTS_MAX: usize = 240;
