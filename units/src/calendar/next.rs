@@ -1,7 +1,7 @@
 //! When an expression is next true.
 
 use super::civil::{Civil, days_in_month};
-use super::{Calendar, Component, YEAR_MAX};
+use super::{Calendar, Component, SECOND_US, YEAR_MAX};
 
 /// What became of one field.
 enum Field {
@@ -32,26 +32,24 @@ impl Calendar {
         let mut at = from;
         loop {
             at = at.normal();
-            if !self.settle_year(&mut at)? {
-                continue;
-            }
+            self.settle_year(&mut at)?;
             if self.settle_month(&mut at) && self.settle_day(&mut at) && self.settle_time(&mut at) {
                 return Some(at);
             }
         }
     }
 
-    fn settle_year(&self, at: &mut Civil) -> Option<bool> {
-        match find(&self.years, at.year) {
+    fn settle_year(&self, at: &mut Civil) -> Option<()> {
+        match find(&self.years, at.year, YEAR_MAX) {
             Field::Same => {}
             Field::Later(year) => *at = Civil { year, month: 1, ..start_of_month(*at) },
             Field::Over => return None,
         }
-        (at.year <= YEAR_MAX).then_some(true)
+        (at.year <= YEAR_MAX).then_some(())
     }
 
     fn settle_month(&self, at: &mut Civil) -> bool {
-        match find(&self.months, at.month) {
+        match find(&self.months, at.month, 12) {
             Field::Same => true,
             Field::Later(month) => {
                 *at = Civil { month, ..start_of_month(*at) };
@@ -68,8 +66,8 @@ impl Calendar {
         let last = days_in_month(at.year, at.month);
         match self.find_day(at.day, last) {
             Field::Same => {}
-            Field::Later(day) if day <= last => *at = Civil { day, ..start_of_day(*at) },
-            Field::Later(_) | Field::Over => {
+            Field::Later(day) => *at = Civil { day, ..start_of_day(*at) },
+            Field::Over => {
                 *at = Civil { month: at.month + 1, ..start_of_month(*at) };
                 return false;
             }
@@ -84,7 +82,7 @@ impl Calendar {
     /// Days that count from the month's end become days that count from its start.
     fn find_day(&self, day: i32, last: i32) -> Field {
         if !self.from_month_end {
-            return find(&self.days, day);
+            return find(&self.days, day, last);
         }
         let turned = |component: &Component| {
             let turn = |value: i32| last + 1 - value;
@@ -95,11 +93,11 @@ impl Calendar {
                 _ => Component { start: turn(component.start), ..*component },
             }
         };
-        find(&self.days.iter().map(turned).collect::<Vec<_>>(), day)
+        find(&self.days.iter().map(turned).collect::<Vec<_>>(), day, last)
     }
 
     fn settle_time(&self, at: &mut Civil) -> bool {
-        match find(&self.hours, at.hour) {
+        match find(&self.hours, at.hour, 23) {
             Field::Same => {}
             Field::Later(hour) => *at = Civil { hour, ..start_of_day(*at) },
             Field::Over => {
@@ -107,7 +105,7 @@ impl Calendar {
                 return false;
             }
         }
-        match find(&self.minutes, at.minute) {
+        match find(&self.minutes, at.minute, 59) {
             Field::Same => {}
             Field::Later(minute) => *at = Civil { minute, microsecond: 0, ..*at },
             Field::Over => {
@@ -115,12 +113,11 @@ impl Calendar {
                 return false;
             }
         }
-        match find(&self.microseconds, at.microsecond) {
+        match find(&self.microseconds, at.microsecond, 60 * SECOND_US - 1) {
             Field::Same => true,
             Field::Later(microsecond) => {
                 at.microsecond = microsecond;
-                // A repetition may lead past the end of the minute.
-                microsecond < 60_000_000
+                true
             }
             Field::Over => {
                 *at = Civil { minute: at.minute + 1, microsecond: 0, ..*at };
@@ -138,15 +135,15 @@ fn start_of_month(at: Civil) -> Civil {
     Civil { day: 1, ..start_of_day(at) }
 }
 
-/// The smallest value of the chain that is not below `value`.
-fn find(chain: &[Component], value: i32) -> Field {
+/// The smallest value of the chain that is not below `value` nor above `most`.
+fn find(chain: &[Component], value: i32, most: i32) -> Field {
     if chain.is_empty() {
         return Field::Same;
     }
     match chain.iter().filter_map(|component| component.at_least(value)).min() {
         Some(found) if found == value => Field::Same,
-        Some(found) => Field::Later(found),
-        None => Field::Over,
+        Some(found) if found <= most => Field::Later(found),
+        Some(_) | None => Field::Over,
     }
 }
 

@@ -241,7 +241,8 @@ impl Reader<'_> {
 
     fn component(&mut self, seconds: bool) -> Option<Component> {
         let mut component = one(self.decimal(seconds)?);
-        if self.skip("..") {
+        let range = self.skip("..");
+        if range {
             component.stop = self.decimal(seconds)?;
             component.repeat = if seconds { SECOND_US } else { 1 };
         }
@@ -250,6 +251,9 @@ impl Reader<'_> {
             if component.repeat == 0 {
                 return None;
             }
+        } else if range && seconds && component.start.checked_add(SECOND_US)? > component.stop {
+            // A range of seconds steps by whole ones unless it says otherwise.
+            return None;
         }
         self.next_is(&[' ', ',', '-', '~', ':']).then_some(component)
     }
@@ -331,6 +335,10 @@ fn normal_chain(chain: Chain, from: i32, to: i32, from_end: bool) -> Option<Chai
     for component in &mut components {
         if component.stop > component.start && component.repeat > 0 {
             component.stop -= (component.stop - component.start) % component.repeat;
+        }
+        // A range that holds only its start is that value.
+        if component.stop == component.start {
+            *component = one(component.start);
         }
     }
     components.sort_unstable();

@@ -110,6 +110,9 @@ fn parse_term(text: &str, default_us: u64) -> Option<(u64, &str)> {
     }
     let (unit_us, rest) = split_unit(after, default_us)?;
     let whole = if whole.is_empty() { 0 } else { whole.parse::<i64>().ok()?.cast_unsigned() };
+    if whole >= INFINITY_US / unit_us {
+        return None;
+    }
     let us = whole.checked_mul(unit_us)?.checked_add(fraction_us(fraction, unit_us))?;
     Some((us, rest))
 }
