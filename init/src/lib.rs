@@ -4,11 +4,15 @@
 pub mod cmdline;
 pub mod identity;
 pub mod limits;
+pub mod machine;
+pub mod modules;
 pub mod mountinfo;
 pub mod notify;
 pub mod paths;
 pub mod shipped;
+pub mod superblock;
 #[allow(unsafe_code, reason = "the shore is where the kernel is")]
 pub mod sys;
+pub mod uevent;
 pub mod watchdog;
 pub mod work;

@@ -3,13 +3,25 @@
 use rustix::fs::{CWD, Mode, OFlags, open, openat, renameat};
 use rustix::io::{Errno, read, write};
 
-use crate::limits::SMALL_FILE_BYTES_MAX;
+use crate::limits::{LARGE_FILE_BYTES_MAX, SMALL_FILE_BYTES_MAX};
 
 /// Reads a file of at most [`SMALL_FILE_BYTES_MAX`] bytes.
 ///
 /// # Errors
 /// The system call's error, or `EFBIG` for a larger file.
 pub fn read_small(path: &str) -> rustix::io::Result<Vec<u8>> {
+    read_bounded(path, SMALL_FILE_BYTES_MAX)
+}
+
+/// Reads a file of at most [`LARGE_FILE_BYTES_MAX`] bytes.
+///
+/// # Errors
+/// As [`read_small`].
+pub fn read_large(path: &str) -> rustix::io::Result<Vec<u8>> {
+    read_bounded(path, LARGE_FILE_BYTES_MAX)
+}
+
+fn read_bounded(path: &str, bytes_max: usize) -> rustix::io::Result<Vec<u8>> {
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -20,7 +32,7 @@ pub fn read_small(path: &str) -> rustix::io::Result<Vec<u8>> {
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
-        if bytes.len() > SMALL_FILE_BYTES_MAX {
+        if bytes.len() > bytes_max {
             return Err(Errno::FBIG);
         }
     }

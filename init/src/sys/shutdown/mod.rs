@@ -63,6 +63,8 @@ pub struct Ending {
 const ASK_MAX: Duration = Duration::from_secs(3);
 /// The longest that processes may take to go after they were killed.
 const KILL_MAX: Duration = Duration::from_secs(3);
+/// The longest that keeping the clock and the seed may take.
+const KEEP_MAX: Duration = Duration::from_secs(2);
 /// How often the watchdog is fed meanwhile.
 const FEED_EVERY: Duration = Duration::from_secs(1);
 
@@ -96,7 +98,8 @@ pub fn finish(ending: Ending) -> ! {
         std::process::exit(*code);
     }
     if ending.setting == Setting::Machine {
-        phases.run("keep", || persist::keep(until(45), &mut feed));
+        let keep_until = until(45).min(since_boot() + KEEP_MAX);
+        phases.run("keep", || persist::keep(keep_until, &mut feed));
         if let Some(syncing) = syncing {
             phases.run("sync", || sync::watch(syncing, until(65), &mut feed));
         }

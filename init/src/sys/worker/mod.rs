@@ -3,7 +3,9 @@
 //! A worker reads its request from standard input, writes its result to standard output, complains on
 //! standard error in one line, and exits with zero if the result counts. It has no memory of PID 1's.
 
+pub mod coldplug;
 pub mod load;
+pub mod modprobe;
 pub mod stamp;
 
 use std::io::{Read, Write};
@@ -13,7 +15,9 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main(name: &str, arguments: &[String]) -> ExitCode {
     match name {
+        "coldplug" => coldplug::main(),
         "load" => load::main(),
+        "modprobe" => modprobe::main(arguments),
         "stamp" => stamp::main(arguments),
         _ => fail(&format!("there is no worker {name:?}")),
     }
