@@ -26,3 +26,35 @@ pub const LARGE_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const MACHINE_FILE_BYTES_MAX: usize = 256 * 1024;
 /// Most interfaces that are configured one by one, and most that are managed.
 pub const INTERFACES_MAX: usize = 64;
+/// Largest notification datagram in bytes (systemd: `NOTIFY_BUFFER_MAX`).
+pub const NOTIFY_BYTES_MAX: usize = 4096;
+/// Most descriptors that one notification may bring (the kernel's own limit, `SCM_MAX_FD`).
+pub const NOTIFY_DESCRIPTORS_MAX: usize = 253;
+/// Most events that one poll brings.
+pub const EVENTS_PER_POLL_MAX: usize = 256;
+/// The loop's read buffer in bytes.
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+/// What one unit's output may take of a turn, in bytes; the rest waits for the next.
+pub const OUTPUT_BYTES_PER_TURN_MAX: usize = 128 * 1024;
+/// Datagrams, records, connections or requests that one source may give in a turn.
+pub const RECORDS_PER_TURN_MAX: usize = 64;
+/// Largest result of a worker in bytes (all specs of a machine, encoded).
+pub const WORKER_RESULT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much of a worker's complaints is looked at, in bytes.
+pub const WORKER_COMPLAINT_BYTES_MAX: usize = 1024;
+/// Clients of the control socket at a time.
+pub const CLIENTS_MAX: usize = 256;
+/// What a client may leave unread, in bytes, before it is parted from.
+pub const CLIENT_UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// ctrl-alt-del so often within [`IMPATIENT_WITHIN`] means: at once (systemd has the same).
+pub const IMPATIENT_PRESSES: usize = 7;
+/// See [`IMPATIENT_PRESSES`].
+pub const IMPATIENT_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+/// State transitions that are remembered for the boot chart.
+pub const TRANSITIONS_MAX: usize = 4096;
+/// tmp ctl
+pub const FRAME_DESCRIPTORS_MAX: usize = 4;
+/// tmp ctl
+pub const REQUEST_BYTES_MAX: u32 = 1 << 20;
+/// tmp ctl
+pub const RESPONSE_BYTES_MAX: u32 = 1 << 24;

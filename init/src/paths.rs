@@ -8,3 +8,5 @@ pub const RUN: &str = "/run/keelson";
 pub const NOTIFY_SOCKET: &str = "/run/keelson/notify";
 /// The administrator's units on the state partition.
 pub const STATE_UNITS: &str = "/state/units";
+/// Where people ask.
+pub const CONTROL_SOCKET: &str = crate::wire::SOCKET_PATH;

@@ -98,7 +98,8 @@ impl Supervisor {
         })
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = UnitId> + use<> {
+    /// All of them.
+    pub fn ids(&self) -> impl Iterator<Item = UnitId> + use<> {
         std::iter::empty()
     }
 

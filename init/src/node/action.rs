@@ -27,9 +27,25 @@ pub enum Action {
         resources: Box<Resources>,
         /// The accepted connection that it serves.
         connection: Option<u32>,
-        /// Enter the running main process instead of making surroundings of its own, with these
-        /// descriptors as standard input, output and error (`keelctl exec`).
-        join: Option<Join>,
+    },
+    /// Start a guest: a program that somebody runs inside a unit. Answered by `Spawned`, then by
+    /// `GuestExited`.
+    Exec {
+        /// Names the order, and the guest.
+        ticket: Ticket,
+        /// In whose surroundings.
+        run: Run,
+        /// What the stage shall do.
+        plan: Box<Plan>,
+        /// Standard input, output and error, by the shore's numbers; they are used up.
+        stdio: [u32; 3],
+    },
+    /// Send a signal to a guest.
+    SignalGuest {
+        /// Which.
+        ticket: Ticket,
+        /// What.
+        signal: Signal,
     },
     /// Run a worker. Answered by `Worked`.
     Work {
@@ -135,6 +151,11 @@ pub enum Action {
         /// The shore's number.
         number: u32,
     },
+    /// The unit's number will be another's: close all that the unit holds with us.
+    Forget {
+        /// Which.
+        unit: UnitId,
+    },
     /// Answer a client. To `Response::Logs` the shore adds the log arena's descriptor.
     Reply {
         /// Which.
@@ -179,29 +200,22 @@ pub enum Action {
     },
 }
 
-/// Enter a running unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Join {
-    /// Standard input, output and error, by the shore's numbers.
-    pub stdio: [u32; 3],
-}
-
 /// How PID 1 ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Power {
-    /// Off.
+    /// Without power, or without a container.
     Poweroff,
-    /// Stopped, power on.
+    /// Stopped, with power.
     Halt,
-    /// From the start, with an argument for the firmware.
+    /// Started again through the firmware.
     Reboot {
-        /// `RESTART2`'s argument; empty for none.
-        argument: String,
+        /// A word for the firmware or the boot loader.
+        argument: Option<Box<str>>,
     },
-    /// The kernel that was loaded.
+    /// Started again with the kernel that was loaded by `kexec`; without one, as `Reboot`.
     Kexec,
-    /// Only PID 1, in a container.
-    Exit(u8),
+    /// In a container: PID 1 ends with this code. On a machine, as `Poweroff`.
+    Exit(i32),
 }
 
 /// Where orders are collected within one step.

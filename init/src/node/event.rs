@@ -1,7 +1,5 @@
 //! Facts that the node is told, in the past tense.
 
-use std::time::Duration;
-
 use units::run::{ExitStatus, Role, Run, Ticket, UnitId};
 use units::service::Signal;
 
@@ -87,6 +85,20 @@ pub enum Event<'a> {
         /// The descriptors that came along, by the shore's numbers.
         descriptors: Vec<u32>,
     },
+    /// A stored descriptor was closed at its other end.
+    DescriptorGone {
+        /// Whose.
+        unit: UnitId,
+        /// The shore's number.
+        number: u32,
+    },
+    /// A program that a client ran inside a unit ended.
+    GuestExited {
+        /// The order that started it.
+        ticket: Ticket,
+        /// How.
+        status: ExitStatus,
+    },
     /// A client came.
     Connected {
         /// Which.
@@ -114,16 +126,9 @@ pub enum Event<'a> {
     Signalled {
         /// Which.
         signal: Signal,
-        /// From whom; 0: the kernel.
-        sender: u32,
     },
     /// The kernel tells of a device.
     Device(Uevent),
-    /// The loop was away this long between two polls.
-    Paused {
-        /// How long.
-        pause: Duration,
-    },
 }
 
 /// Why a process could not be made.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use units::event::Request;
 use units::run::{Run, Ticket, UnitId};
-use units::{UnitName, action::ProbeKind};
+use units::action::ProbeKind;
 
 use crate::node::event::ClientId;
 
@@ -39,6 +39,8 @@ pub(crate) enum Order {
         run: Run,
         /// Who is told how it ends.
         client: ClientId,
+        /// The number of the client's request.
+        id: u32,
     },
     /// Definitions are being read.
     Load {
@@ -64,9 +66,12 @@ pub(crate) enum Asker {
     /// The node, which shuts down.
     ShutDown,
     /// A client.
-    Client(ClientId),
-    /// Whoever waits for this unit no longer matters: the name is kept for the log.
-    Unit(UnitName),
+    Client {
+        /// Which.
+        client: ClientId,
+        /// The number of its request.
+        id: u32,
+    },
 }
 
 /// All outstanding orders.

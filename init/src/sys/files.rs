@@ -85,3 +85,13 @@ pub fn create(path: &str, bytes: &[u8], mode: u32) -> rustix::io::Result<()> {
     }
     Ok(())
 }
+
+/// Removes a directory of the unit's own below `/run`, with all that is in it. The tree is in memory, so
+/// this cannot block; links are not followed.
+pub(crate) fn remove_tree_below_run(path: &str) {
+    let below = path.strip_prefix("/run/").is_some_and(|rest| !rest.is_empty());
+    if below && !path.split('/').any(|part| part == "..") {
+        // Not there is as good; what cannot be removed is found by whoever looks for it.
+        let _ = std::fs::remove_dir_all(path);
+    }
+}

@@ -55,3 +55,10 @@ impl AsFd for Kmsg {
         self.file.as_fd()
     }
 }
+
+/// Says on the kernel's log that PID 1 itself could not do something.
+pub fn complain(text: &str) {
+    if let Ok(kmsg) = Kmsg::open() {
+        kmsg.log(Level::Warning, text);
+    }
+}

@@ -21,8 +21,8 @@ pub(crate) enum Owner {
         /// As what.
         role: Role,
     },
-    /// A worker of ours.
-    Worker(Ticket),
+    /// A program that somebody runs inside a unit.
+    Guest(Ticket),
 }
 
 /// One process.
@@ -71,9 +71,9 @@ impl Processes {
         self.by_pid.iter().find(|(_, process)| process.owner == wanted).map(|(pid, _)| *pid)
     }
 
-    /// The worker of a ticket.
-    pub(crate) fn worker(&self, ticket: Ticket) -> Option<u32> {
-        let wanted = Owner::Worker(ticket);
+    /// The guest of a ticket.
+    pub(crate) fn guest(&self, ticket: Ticket) -> Option<u32> {
+        let wanted = Owner::Guest(ticket);
         self.by_pid.iter().find(|(_, process)| process.owner == wanted).map(|(pid, _)| *pid)
     }
 

@@ -4,8 +4,7 @@
 use std::io;
 
 use mio::{Interest, Registry};
-use signal_hook::iterator::exfiltrator::WithOrigin;
-use signal_hook_mio::v1_0::SignalsInfo;
+use signal_hook_mio::v1_0::Signals as Pipe;
 use units::service::Signal;
 
 use crate::sys::token::Token;
@@ -37,40 +36,27 @@ const HEARD: [i32; 18] = [
 ];
 
 /// The signal pipe.
-#[derive(Debug)]
 pub(crate) struct Signals {
-    inner: SignalsInfo<WithOrigin>,
+    inner: Pipe,
 }
 
-/// One signal that came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// Which.
-    pub(crate) signal: Signal,
-    /// From which process; 0: the kernel.
-    pub(crate) sender: u32,
+impl std::fmt::Debug for Signals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signals")
+    }
 }
 
 impl Signals {
     /// Installs the handlers, lets the signals through and registers the pipe.
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Signals> {
-        let mut inner = SignalsInfo::<WithOrigin>::new(HEARD)?;
+        let mut inner = Pipe::new(HEARD)?;
         registry.register(&mut inner, token.to_mio(), Interest::READABLE)?;
         crate::sys::unblock_signals()?;
         Ok(Signals { inner })
     }
 
     /// What came since the last look.
-    pub(crate) fn pending(&mut self) -> Vec<Heard> {
-        self.inner
-            .pending()
-            .map(|origin| Heard {
-                signal: Signal(u8::try_from(origin.signal).unwrap_or(0)),
-                sender: origin
-                    .process
-                    .and_then(|process| u32::try_from(process.pid).ok())
-                    .unwrap_or(0),
-            })
-            .collect()
+    pub(crate) fn pending(&mut self) -> Vec<Signal> {
+        self.inner.pending().filter_map(|number| u8::try_from(number).ok().map(Signal)).collect()
     }
 }

@@ -1,0 +1,449 @@
+//! Orders carried out: one match from `Action` to system calls.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use mio::Interest;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use units::event::{KillTarget, Outcome, Refusal};
+use units::plan::Plan;
+use units::resources::Resources;
+use units::run::{Role, Run, Ticket, UnitId};
+use units::service::Signal;
+use units::triggers::Socket;
+
+use crate::node::action::Action;
+use crate::node::event::{Event, Fault, Stream, WorkerFault};
+use crate::sys::cgroup;
+use crate::sys::holdings::{OutputPipe, output_pipe};
+use crate::sys::listen;
+use crate::sys::processes::{Owner, Process};
+use crate::sys::run::Shore;
+use crate::sys::sources::Source;
+use crate::sys::spawn::{self, Spawned, Stdio};
+use crate::sys::workers;
+use crate::wire::Response;
+
+/// What an order brought about at once; told when the whole outbox is carried out.
+type FollowUp = Option<Event<'static>>;
+
+impl Shore {
+    /// Carries out one order.
+    pub(crate) fn perform(&mut self, action: Action) -> FollowUp {
+        match action {
+            Action::Spawn { ticket, run, role, plan, resources, connection } => {
+                let result = self.spawn(run, role, &plan, &resources, connection);
+                Some(Event::Spawned { ticket, result: result.map_err(|error| fault(&error)) })
+            }
+            Action::Exec { ticket, run, plan, stdio } => {
+                let result = self.exec(ticket, run, &plan, stdio);
+                Some(Event::Spawned { ticket, result: result.map_err(|error| fault(&error)) })
+            }
+            Action::SignalGuest { ticket, signal } => {
+                if let Some(pid) = self.processes.guest(ticket) {
+                    kill(pid, signal);
+                }
+                None
+            }
+            Action::Work { ticket, arguments, input, target } => {
+                self.work(ticket, &arguments, &input, target)
+            }
+            Action::KillWorker { ticket } => self.kill_worker(ticket),
+            Action::Signal { run, target, signal } => self.signal(run, target, signal),
+            Action::KillGroup { run } => self.kill_group(run),
+            Action::Release { run, drop_descriptors, directories } => {
+                self.release(run, drop_descriptors, &directories)
+            }
+            Action::FindMain { ticket, run, pid_file } => {
+                let outcome = self.find_main(run, pid_file.as_deref());
+                Some(Event::Unit(units::Event::Done { ticket, outcome }))
+            }
+            Action::AdoptMain { run, pid } => self.adopt_main(run, pid),
+            Action::SetLimits { run, resources } => self.set_limits(run, &resources),
+            Action::Listen { ticket, unit, socket } => self.listen(ticket, unit, &socket),
+            Action::Watch { unit, on } => self.watch(unit, on),
+            Action::Close { unit } => self.close(unit),
+            Action::Hang { connection } => self.drop_number(connection),
+            Action::Keep { unit, number, name, poll } => self.keep(unit, number, name, poll),
+            Action::Drop { number } => self.drop_number(number),
+            Action::Forget { unit } => self.forget(unit),
+            Action::Reply { client, id, response } => {
+                let descriptor = self.attachment(&response);
+                self.reply(client, id, &response, descriptor);
+                None
+            }
+            Action::Hangup { client } => {
+                self.hang_up(client);
+                None
+            }
+            Action::Record { slot, bytes } => self.record(slot, &bytes),
+            Action::Definitions { bytes } => self.record_definitions(&bytes),
+            Action::Say { line, level } => {
+                self.say(&line, level);
+                None
+            }
+            Action::Power(power) => {
+                self.power = Some(power);
+                None
+            }
+            Action::Reexec { binary, client } => self.reexec(binary, client),
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        run: Run,
+        role: Role,
+        plan: &Plan,
+        resources: &Resources,
+        connection: Option<u32>,
+    ) -> io::Result<u32> {
+        self.make_group(run, &plan.unit, resources)?;
+        let stdout = self.output(run.unit, Stream::Stdout)?;
+        let stderr = self.output(run.unit, Stream::Stderr)?;
+        let group = self.groups.get(run).ok_or(Errno::NOENT)?;
+        let connection = connection.and_then(|number| self.holdings.descriptor(number));
+        let stdio = Stdio {
+            stdin: connection,
+            stdout: Some(self.writer(stdout)?),
+            stderr: Some(self.writer(stderr)?),
+        };
+        let passed = self.passed(run.unit, connection);
+        let target = self.main_pidfd(run).filter(|_| plan.enters);
+        let spawned = spawn::spawn(plan, group.directory.as_fd(), stdio, &passed, target)?;
+        Ok(self.adopt_spawned(Owner::Run { run, role }, spawned))
+    }
+
+    fn exec(
+        &mut self,
+        ticket: Ticket,
+        run: Run,
+        plan: &Plan,
+        numbers: [u32; 3],
+    ) -> io::Result<u32> {
+        let group = self.groups.get(run).ok_or(Errno::NOENT)?;
+        let [stdin, stdout, stderr] = numbers.map(|number| self.holdings.descriptor(number));
+        let stdio = Stdio { stdin, stdout, stderr };
+        let target = self.main_pidfd(run);
+        let spawned = spawn::spawn(plan, group.directory.as_fd(), stdio, &[], target)?;
+        let pid = self.adopt_spawned(Owner::Guest(ticket), spawned);
+        for number in numbers {
+            self.holdings.take(number);
+        }
+        Ok(pid)
+    }
+
+    fn adopt_spawned(&mut self, owner: Owner, spawned: Spawned) -> u32 {
+        let pid = spawned.pid.as_raw_nonzero().get().unsigned_abs();
+        let report = Source::Report { pid, pipe: spawned.report };
+        let report = self.sources.add(report, Some(Interest::READABLE)).ok();
+        let process = Process { owner, pidfd: Some(spawned.pidfd), report, fault: None };
+        self.processes.insert(pid, process);
+        pid
+    }
+
+    /// The run's group, made with its limits if it is not there yet.
+    fn make_group(&mut self, run: Run, unit: &str, resources: &Resources) -> io::Result<()> {
+        if self.groups.get(run).is_some() {
+            return Ok(());
+        }
+        let name = format!("{unit}:{}", run.number);
+        let directory = cgroup::create(&name, resources)?;
+        let (events, memory) = (self.events_watch, self.memory_watch);
+        let (Some(Source::Groups(events)), Some(Source::Memory(memory))) =
+            (self.sources.get(events), self.sources.get(memory))
+        else {
+            return Err(Errno::BADF.into());
+        };
+        self.groups.insert(run, name, directory, events.as_fd(), memory.as_fd())
+    }
+
+    /// A unit's output pipe, made on first use.
+    fn output(&mut self, unit: UnitId, stream: Stream) -> io::Result<(UnitId, Stream)> {
+        let key = (unit, stream);
+        if !self.holdings.outputs.contains_key(&key) {
+            let (pipe, writer) = output_pipe()?;
+            let source = Source::Output { unit, stream, pipe };
+            let reader = self.sources.add(source, Some(Interest::READABLE))?;
+            self.holdings.outputs.insert(key, OutputPipe { writer, reader });
+        }
+        Ok(key)
+    }
+
+    fn writer(&self, key: (UnitId, Stream)) -> io::Result<BorrowedFd<'_>> {
+        Ok(self.holdings.outputs.get(&key).ok_or(Errno::BADF)?.writer.as_fd())
+    }
+
+    /// The descriptors that a unit's processes get from 3 on, with their names: its sockets or its
+    /// connection first, then what it stored.
+    fn passed<'a>(
+        &'a self,
+        unit: UnitId,
+        connection: Option<BorrowedFd<'a>>,
+    ) -> Vec<(BorrowedFd<'a>, &'a str)> {
+        let mut passed: Vec<(BorrowedFd<'a>, &'a str)> =
+            connection.into_iter().map(|fd| (fd, "connection")).collect();
+        for socket_unit in self.node.sockets_of(unit) {
+            let sockets = self.holdings.sockets.get(&socket_unit).into_iter().flatten();
+            for (token, name) in sockets {
+                if let Some(Source::Listen { socket, .. }) = self.sources.get(*token) {
+                    passed.push((socket.as_fd(), name));
+                }
+            }
+        }
+        let stored = self.holdings.stored_of(unit);
+        passed.extend(stored.map(|(_, stored)| (stored.descriptor.as_fd(), &*stored.name)));
+        passed
+    }
+
+    fn main_pidfd(&self, run: Run) -> Option<BorrowedFd<'_>> {
+        let pid = self.processes.find(run, Role::Main)?;
+        self.processes.get(pid)?.pidfd.as_ref().map(OwnedFd::as_fd)
+    }
+
+    fn work(
+        &mut self,
+        ticket: Ticket,
+        arguments: &[String],
+        input: &[u8],
+        target: Option<Run>,
+    ) -> FollowUp {
+        let target = target.and_then(|run| self.main_pidfd(run));
+        match workers::start(arguments, input, target) {
+            Ok(worker) => {
+                self.workers.insert(ticket, worker);
+                None
+            }
+            Err(error) => {
+                let result = Err(WorkerFault::Spawn(fault(&error)));
+                Some(Event::Worked { ticket, result })
+            }
+        }
+    }
+
+    fn kill_worker(&mut self, ticket: Ticket) -> FollowUp {
+        if let Some(worker) = self.workers.get(ticket) {
+            kill(worker.pid, Signal::KILL);
+        }
+        None
+    }
+
+    fn signal(&mut self, run: Run, target: KillTarget, signal: Signal) -> FollowUp {
+        match target {
+            KillTarget::Main => self.signal_role(run, Role::Main, signal),
+            KillTarget::Control => self.signal_role(run, Role::Control, signal),
+            KillTarget::All => {
+                if let Some(group) = self.groups.get(run) {
+                    for pid in cgroup::processes(group.directory.as_fd()).unwrap_or_default() {
+                        kill(pid, signal);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn signal_role(&self, run: Run, role: Role, signal: Signal) {
+        let Some(pid) = self.processes.find(run, role) else { return };
+        let pidfd = self.processes.get(pid).and_then(|process| process.pidfd.as_ref());
+        let (Some(pidfd), Some(signal)) = (pidfd, raw_signal(signal)) else {
+            return kill(pid, signal);
+        };
+        // Who is gone needs no signal.
+        let _ = pidfd_send_signal(pidfd, signal);
+    }
+
+    fn kill_group(&mut self, run: Run) -> FollowUp {
+        if let Some(group) = self.groups.get(run)
+            && let Err(error) = cgroup::kill(group.directory.as_fd())
+        {
+            self.complain("kill a group", &error);
+        }
+        // Whoever waits for the group to be empty is told, also when it was so before.
+        self.recheck.push(run);
+        None
+    }
+
+    fn release(&mut self, run: Run, drop_descriptors: bool, directories: &[String]) -> FollowUp {
+        if let Some(group) = self.groups.remove(run) {
+            drop(group.directory);
+            cgroup::remove(&group.name);
+        }
+        if drop_descriptors {
+            let numbers: Vec<u32> = self.holdings.stored_of(run.unit).map(|(n, _)| n).collect();
+            for number in numbers {
+                self.drop_number(number);
+            }
+        }
+        for directory in directories {
+            crate::sys::files::remove_tree_below_run(directory);
+        }
+        None
+    }
+
+    fn find_main(&self, run: Run, pid_file: Option<&str>) -> Outcome {
+        let Some(group) = self.groups.get(run) else { return refused("the unit has no group") };
+        let members = cgroup::processes(group.directory.as_fd()).unwrap_or_default();
+        let control = self.processes.find(run, Role::Control);
+        let Some(path) = pid_file else {
+            let mut candidates = members.into_iter().filter(|pid| Some(*pid) != control);
+            return match (candidates.next(), candidates.next()) {
+                (Some(pid), None) => Outcome::Process { pid },
+                (None, _) => refused("no process is left in the unit's group"),
+                (Some(pid), Some(_)) => Outcome::Process { pid },
+            };
+        };
+        let text = match crate::sys::files::read_text(path) {
+            Ok(text) => text,
+            Err(errno) => return refused(&format!("cannot read PID file {path}: {errno}")),
+        };
+        match text.split_whitespace().next().and_then(|word| word.parse::<u32>().ok()) {
+            Some(pid) if members.contains(&pid) => Outcome::Process { pid },
+            Some(pid) => refused(&format!(
+                "PID file {path} names process {pid}, which is not one of the unit's"
+            )),
+            None => refused(&format!("PID file {path} has no process number")),
+        }
+    }
+
+    fn adopt_main(&mut self, run: Run, pid: u32) -> FollowUp {
+        if let Some(old) = self.processes.find(run, Role::Main)
+            && old != pid
+            && let Some(process) = self.processes.get_mut(old)
+        {
+            process.owner = Owner::Run { run, role: Role::Control };
+        }
+        let owner = Owner::Run { run, role: Role::Main };
+        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pidfd = number.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        match self.processes.get_mut(pid) {
+            Some(process) => process.owner = owner,
+            None => {
+                let process = Process { owner, pidfd, report: None, fault: None };
+                self.processes.insert(pid, process);
+            }
+        }
+        None
+    }
+
+    fn set_limits(&mut self, run: Run, resources: &Resources) -> FollowUp {
+        if let Some(group) = self.groups.get(run)
+            && let Err(error) = cgroup::limit(group.directory.as_fd(), resources)
+        {
+            self.complain("set the limits of a group", &error);
+        }
+        None
+    }
+
+    fn listen(&mut self, ticket: Ticket, unit: UnitId, socket: &Socket) -> FollowUp {
+        let outcome = match self.open_sockets(unit, socket) {
+            Ok(()) => Outcome::Ok,
+            Err(error) => Outcome::Refused(Refusal {
+                stage: None,
+                errno: fault(&error).errno,
+                text: format!("cannot listen: {error}").into(),
+            }),
+        };
+        Some(Event::Unit(units::Event::Done { ticket, outcome }))
+    }
+
+    fn open_sockets(&mut self, unit: UnitId, socket: &Socket) -> io::Result<()> {
+        let name: Box<str> =
+            socket.descriptor_name.clone().unwrap_or_else(|| self.node.name_of(unit).into());
+        let mut opened = Vec::new();
+        for (index, socket) in listen::open(socket)?.into_iter().enumerate() {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let source = Source::Listen { unit, index, socket };
+            opened.push((self.sources.add(source, None)?, name.clone()));
+        }
+        self.holdings.sockets.insert(unit, opened);
+        Ok(())
+    }
+
+    fn watch(&mut self, unit: UnitId, on: bool) -> FollowUp {
+        let sockets = self.holdings.sockets.get(&unit).cloned().unwrap_or_default();
+        for (token, _) in sockets {
+            self.sources.silence(token);
+            if on && let Err(error) = self.sources.wake(token, Interest::READABLE) {
+                self.complain("watch a socket", &error);
+            }
+        }
+        None
+    }
+
+    fn close(&mut self, unit: UnitId) -> FollowUp {
+        for (token, _) in self.holdings.sockets.remove(&unit).unwrap_or_default() {
+            self.sources.remove(token);
+        }
+        if let Some(socket) = self.node.socket_of(unit).filter(|socket| socket.remove_on_stop) {
+            listen::remove_paths(socket);
+        }
+        None
+    }
+
+    fn keep(&mut self, unit: UnitId, number: u32, name: Box<str>, poll: bool) -> FollowUp {
+        let stored = self.holdings.stored.get_mut(&number)?;
+        stored.unit = Some(unit);
+        stored.name = name;
+        if poll && let Ok(descriptor) = stored.descriptor.try_clone() {
+            // Only its end is of interest, which the kernel tells whatever is asked for. Regular files
+            // cannot be polled; they have no other end either.
+            let source = Source::Stored { number, descriptor };
+            stored.token = self.sources.add(source, Some(Interest::PRIORITY)).ok();
+        }
+        None
+    }
+
+    pub(crate) fn drop_number(&mut self, number: u32) -> FollowUp {
+        if let Some(token) = self.holdings.take(number).and_then(|stored| stored.token) {
+            self.sources.remove(token);
+        }
+        None
+    }
+
+    /// Closes what a unit that is no more holds with us; it was down, so its pipes are empty.
+    fn forget(&mut self, unit: UnitId) -> FollowUp {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(pipe) = self.holdings.outputs.remove(&(unit, stream)) {
+                self.sources.remove(pipe.reader);
+            }
+        }
+        let numbers: Vec<u32> = self.holdings.stored_of(unit).map(|(n, _)| n).collect();
+        for number in numbers {
+            self.drop_number(number);
+        }
+        self.close(unit)
+    }
+
+    fn attachment(&self, response: &Response) -> Option<OwnedFd> {
+        match response {
+            Response::Logs(_) => self.log_arena(),
+            _ => None,
+        }
+    }
+}
+
+fn refused(text: &str) -> Outcome {
+    Outcome::Refused(Refusal { stage: None, errno: 0, text: text.into() })
+}
+
+fn fault(error: &io::Error) -> Fault {
+    let errno = error.raw_os_error().and_then(|errno| u16::try_from(errno).ok());
+    Fault { errno: errno.unwrap_or(0) }
+}
+
+fn raw_signal(signal: Signal) -> Option<rustix::process::Signal> {
+    // SAFETY: the number is checked to be one of the kernel's.
+    (1..=64).contains(&signal.0).then(|| unsafe {
+        rustix::process::Signal::from_raw_unchecked(i32::from(signal.0))
+    })
+}
+
+fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let (Some(pid), Some(signal)) = (pid, raw_signal(signal)) {
+        // Who is gone needs no signal.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
