@@ -9,4 +9,4 @@ pub const NOTIFY_SOCKET: &str = "/run/keelson/notify";
 /// The administrator's units on the state partition.
 pub const STATE_UNITS: &str = "/state/units";
 /// Where people ask.
-pub const CONTROL_SOCKET: &str = crate::wire::SOCKET_PATH;
+pub const CONTROL_SOCKET: &str = "/run/keelson/control.sock";
