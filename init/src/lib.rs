@@ -1,6 +1,7 @@
 //! Keelson's init: the node, and the shore it stands on.
 #![deny(unsafe_code)]
 
+pub mod calendar_floor;
 pub mod cmdline;
 pub mod identity;
 pub mod limits;
@@ -14,5 +15,6 @@ pub mod superblock;
 #[allow(unsafe_code, reason = "the shore is where the kernel is")]
 pub mod sys;
 pub mod uevent;
+pub mod volume;
 pub mod watchdog;
 pub mod work;

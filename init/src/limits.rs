@@ -58,3 +58,5 @@ pub const FRAME_DESCRIPTORS_MAX: usize = 4;
 pub const REQUEST_BYTES_MAX: u32 = 1 << 20;
 /// tmp ctl
 pub const RESPONSE_BYTES_MAX: u32 = 1 << 24;
+/// Most block devices on which the state partition is looked for.
+pub const BLOCK_DEVICES_MAX: usize = 256;

@@ -4,10 +4,8 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, Result};
 use rustix::system::{finit_module, uname};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::limits::MODULE_LOADERS_MAX;
 use crate::modules::{Index, name_of};
 use crate::sys::files::read_large;
 
@@ -59,30 +57,10 @@ impl Modules {
         !self.index.resolve(wanted).is_empty()
     }
 
-    /// Loads what all these aliases or names mean, several at a time; the answer is what could not
-    /// be loaded.
-    pub fn load_all(&self, wanted: &[Box<str>]) -> Vec<Refused> {
-        let next = AtomicUsize::new(0);
-        let refused = Mutex::new(Vec::new());
-        let work = || {
-            while let Some(one) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let failed = self.load(one);
-                refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(failed);
-            }
-        };
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = processors.min(MODULE_LOADERS_MAX).min(wanted.len());
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(work);
-            }
-            work();
-        });
-        refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     /// Loads what one alias or name means, what it needs first.
-    fn load(&self, wanted: &str) -> Vec<Refused> {
+    ///
+    /// Several threads may do so at the same time. The answer is what could not be loaded.
+    pub fn load(&self, wanted: &str) -> Vec<Refused> {
         let mut refused = Vec::new();
         for file in self.index.resolve(wanted) {
             // A module that another thread is loading right now is asked for again: the kernel lets
@@ -99,8 +77,8 @@ impl Modules {
         refused
     }
 
-    fn done(&self) -> std::sync::MutexGuard<'_, BTreeSet<Box<str>>> {
-        self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn done(&self) -> MutexGuard<'_, BTreeSet<Box<str>>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn insert(&self, file: &str) -> Result<()> {

@@ -15,7 +15,9 @@ use crate::sys::files::{read_text, write_setting};
 const PANIC_REBOOT_S: &str = "10";
 
 /// Settings of `/proc/sys` that must hold before the first unit runs, and why.
-const SETTINGS: [(&str, &str, &str); 5] = [
+const SETTINGS: [(&str, &str, &str); 6] = [
+    // What the kernel finds missing while it runs (a file system, a protocol) we load ourselves.
+    ("kernel/modprobe", "/sbin/modprobe", "modules are not loaded when they are needed"),
     // Our own notes come in bursts at boot. (The kernel demands the new line here.)
     ("kernel/printk_devkmsg", "on\n", "the kernel may drop our notes"),
     // Sixteen waiting datagrams, the default, make bursts of sd_notify block.
@@ -97,7 +99,7 @@ pub const OWN_GROUP: &str = "/sys/fs/cgroup/init";
 const OWN_MEMORY_MIN: &str = "16777216";
 
 /// Makes the leaf for PID 1 and moves a process there.
-pub(super) fn occupy_leaf(pid: u32) -> rustix::io::Result<()> {
+pub(in crate::sys) fn occupy_leaf(pid: u32) -> rustix::io::Result<()> {
     make_directory(OWN_GROUP, 0o755)?;
     // Absent where the memory controller is.
     let kept = write_setting(&format!("{OWN_GROUP}/memory.min"), OWN_MEMORY_MIN);

@@ -7,10 +7,15 @@
 mod fatal;
 mod identify;
 mod kernel;
+mod late;
 mod mounts;
 mod root;
 mod start;
 mod steps;
+
+pub(in crate::sys) use kernel::occupy_leaf;
+pub(in crate::sys) use late::late_mounts;
+pub(in crate::sys) use mounts::{make_directory, make_variable_directories};
 
 pub use fatal::fatal;
 pub use identify::{HOSTNAME_DEFAULT, MACHINE_ID_FILE};
@@ -107,10 +112,7 @@ impl Early {
     fn log(&self) {
         let Some(kmsg) = &self.kmsg else { return };
         for step in &self.recorder.steps {
-            let level = match step.outcome {
-                Outcome::Done | Outcome::Skipped(_) => Level::Debug,
-                Outcome::Failed(_) => Level::Error,
-            };
+            let level = if step.is_ok() { Level::Debug } else { Level::Error };
             kmsg.log(level, &step.to_string());
         }
     }

@@ -21,13 +21,13 @@ pub(in crate::sys) struct Api {
     /// The type's number, to recognise it where it is mounted already; zero: do not look.
     magic: i64,
     /// What is lost without it.
-    then: &'static str,
+    pub(super) then: &'static str,
 }
 
 const NOSUID: MountFlags = MountFlags::NOSUID;
-const NODEV: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
-const NONE: MountFlags = NODEV.union(MountFlags::NOEXEC);
-const PLAIN: &[&str] = &[""];
+pub(super) const NODEV: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
+pub(super) const NONE: MountFlags = NODEV.union(MountFlags::NOEXEC);
+pub(super) const PLAIN: &[&str] = &[""];
 
 /// Without these no process can be supervised.
 const VITAL: [Api; 3] = [
@@ -113,18 +113,32 @@ pub(super) fn mount_usual(setting: Setting, faults: &mut Faults) {
 fn make_directories(faults: &mut Faults) {
     let made = make_directory("/run/keelson", 0o755);
     faults.check(made, "mkdir /run/keelson", "the machine cannot be reached by keelctl");
-    for (path, mode) in [("/run/lock", 0o755), ("/var/empty", 0o555), ("/var/tmp", 0o1777)] {
-        faults.check(make_directory(path, mode), format_args!("mkdir {path}"), "it is missing");
-    }
-    for path in ["/var/lib", "/var/log", "/var/cache"] {
-        faults.check(make_directory(path, 0o755), format_args!("mkdir {path}"), "it is missing");
-    }
-    faults.check(make_link("../run", "/var/run"), "symlink /var/run", "programs may miss it");
+    faults.check(make_directory("/run/lock", 0o755), "mkdir /run/lock", "programs may miss it");
+    let made = make_variable_directories();
+    faults.check(made, "directories of /var", "programs may miss them");
 }
 
-/// Makes a directory unless it exists; a mode with the sticky bit survives the umask.
+/// What programs expect in `/var`, whatever is mounted there.
+pub(in crate::sys) fn make_variable_directories() -> rustix::io::Result<()> {
+    for (path, mode) in [("/var/empty", 0o555), ("/var/tmp", 0o1777)] {
+        make_directory(path, mode)?;
+    }
+    for path in ["/var/lib", "/var/log", "/var/cache"] {
+        make_directory(path, 0o755)?;
+    }
+    make_link("../run", "/var/run")
+}
+
+/// Makes a directory unless it exists; what the umask takes away is given back.
 pub(in crate::sys) fn make_directory(path: &str, mode: u32) -> rustix::io::Result<()> {
-    ignore(mkdirat(CWD, path, Mode::from_raw_mode(mode)), Errno::EXIST)
+    let mode = Mode::from_raw_mode(mode);
+    match mkdirat(CWD, path, mode) {
+        Ok(()) if mode.intersects(Mode::WGRP | Mode::WOTH) => {
+            chmodat(CWD, path, mode, AtFlags::empty())
+        }
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
+    }
 }
 
 /// Makes a link unless something is there.
@@ -133,7 +147,7 @@ pub(in crate::sys) fn make_link(to: &str, path: &str) -> rustix::io::Result<()> 
 }
 
 impl Api {
-    const fn new(
+    pub(super) const fn new(
         kind: &'static str,
         target: &'static str,
         flags: MountFlags,

@@ -25,7 +25,8 @@ const RAMFS_MAGIC: i64 = 0x8584_58f6;
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// The directories that must exist before the root becomes read-only, with their modes.
-const DIRECTORIES: [(&str, u32); 14] = [
+const DIRECTORIES: [(&str, u32); 15] = [
+    ("/sbin", 0o755),
     ("/proc", 0o555),
     ("/sys", 0o555),
     ("/dev", 0o755),
@@ -43,7 +44,8 @@ const DIRECTORIES: [(&str, u32); 14] = [
 ];
 
 /// Links that lead from where programs look to where the machine writes.
-const LINKS: [(&str, &str); 3] = [
+const LINKS: [(&str, &str); 4] = [
+    ("../keelson", "/sbin/modprobe"),
     ("../run/keelson/resolv.conf", "/etc/resolv.conf"),
     ("../run/keelson/machine-id", "/etc/machine-id"),
     ("../proc/self/mounts", "/etc/mtab"),

@@ -40,6 +40,17 @@ pub struct Fault {
     pub then: &'static str,
 }
 
+impl Step {
+    /// Whether nothing failed.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        match self.outcome {
+            Outcome::Done | Outcome::Skipped(_) => true,
+            Outcome::Failed(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.what)?;

@@ -8,8 +8,11 @@ use rustix::fs::{AtFlags, CWD, Mode, chmodat};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::ExitCode;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::cmdline::{CommandLine, Options};
+use crate::limits::MODULE_LOADERS_MAX;
 use crate::sys::files::{create, read_small, read_text};
 use crate::sys::modules::Modules;
 use crate::sys::uevent::{Heard, UeventSocket};
@@ -34,33 +37,100 @@ pub fn main() -> ExitCode {
         Ok(socket) => socket,
         Err(errno) => return super::fail(&format!("cannot listen for devices: {errno}")),
     };
-    let modules = Modules::open();
-    let mut seen = BTreeSet::new();
-    let mut failed = 0;
-    let mut wanted = devices();
-    wanted.extend(by_name());
-    while !wanted.is_empty() {
-        wanted.retain(|alias| seen.insert(alias.clone()));
-        wanted.sort_by_key(|alias| !is_storage(alias));
-        failed += load(&modules, &wanted);
-        wanted = news(&socket);
-    }
+    let plugging = Plugging {
+        socket,
+        modules: Modules::open(),
+        work: Mutex::new(Work::default()),
+        changed: Condvar::new(),
+    };
+    plugging.lock().add(devices().into_iter().chain(by_name()));
+    std::thread::scope(|scope| {
+        // Loading waits for devices more than for processors, so there are several even on one.
+        for _ in 1..MODULE_LOADERS_MAX {
+            scope.spawn(|| plugging.run());
+        }
+        plugging.run();
+    });
     set_modes();
     if let Err(errno) = create(DONE_FILE, b"", 0o644) {
         return super::fail(&format!("{DONE_FILE}: {errno}"));
     }
-    println!("{} kinds of devices and names looked up, {failed} modules refused", seen.len());
+    let Work { seen, refused, .. } = &*plugging.lock();
+    println!("{} kinds of devices and names looked up, {refused} modules refused", seen.len());
     ExitCode::SUCCESS
 }
 
-/// Loads and complains; a module that refuses its device is that device's misfortune.
-fn load(modules: &Modules, wanted: &[Box<str>]) -> usize {
-    let refused = modules.load_all(wanted);
-    for one in &refused {
-        eprintln!("module {}: {}; its device is not used", one.file, one.errno);
-    }
-    refused.len()
+/// What the loading threads share.
+struct Plugging {
+    socket: UeventSocket,
+    modules: Modules,
+    work: Mutex<Work>,
+    changed: Condvar,
 }
+
+/// What is still to be looked up.
+#[derive(Default)]
+struct Work {
+    /// The aliases of devices, disks last, because the last is taken next.
+    pending: Vec<Box<str>>,
+    seen: BTreeSet<Box<str>>,
+    /// How many threads are loading; each may bring new devices.
+    loading: usize,
+    refused: usize,
+}
+
+impl Plugging {
+    /// One thread: takes one alias after the other until there are none and none can come.
+    fn run(&self) {
+        while let Some(alias) = self.next() {
+            let refused = self.modules.load(&alias);
+            for one in &refused {
+                // That a module refuses its device is that device's misfortune.
+                eprintln!("module {}: {}; its device is not used", one.file, one.errno);
+            }
+            let mut work = self.lock();
+            work.loading -= 1;
+            work.refused += refused.len();
+            drop(work);
+            self.changed.notify_all();
+        }
+    }
+
+    fn next(&self) -> Option<Box<str>> {
+        let mut work = self.lock();
+        loop {
+            work.add(news(&self.socket));
+            if let Some(alias) = work.pending.pop() {
+                work.loading += 1;
+                return Some(alias);
+            }
+            if work.loading == 0 {
+                return None;
+            }
+            // A driver that is still at work may already have brought devices.
+            let waited = self.changed.wait_timeout(work, LOOK_EVERY);
+            work = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Work {
+    fn add(&mut self, aliases: impl IntoIterator<Item = Box<str>>) {
+        let new = aliases.into_iter().filter(|alias| self.seen.insert(alias.clone()));
+        let before = self.pending.len();
+        self.pending.extend(new);
+        if self.pending.len() > before {
+            self.pending.sort_by_key(|alias| urgency(alias));
+        }
+    }
+}
+
+/// How often new devices are looked for while a driver is slow.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The aliases of all devices on all buses.
 fn devices() -> Vec<Box<str>> {
@@ -106,13 +176,14 @@ fn by_name() -> Vec<Box<str>> {
     names
 }
 
-/// Disks first: somebody is waiting for the state partition.
-fn is_storage(alias: &str) -> bool {
-    // Virtio's block and SCSI devices, and PCI's class 1; virtio over PCI brings the former.
-    ["virtio:d00000002", "virtio:d00000008", "pci:v00001AF4", "nvme", "scsi:"]
-        .iter()
-        .any(|start| alias.starts_with(start))
-        || alias.contains("bc01sc")
+/// Somebody is waiting for the state partition: virtual disks and their buses first, then real ones.
+fn urgency(alias: &str) -> u8 {
+    // Virtio's block and SCSI devices; PCI's virtio devices, which bring them; PCI's class 1.
+    let virtual_disk = ["virtio:d00000002", "virtio:d00000008", "pci:v00001AF4", "nvme"];
+    if virtual_disk.iter().any(|start| alias.starts_with(start)) {
+        return 2;
+    }
+    u8::from(alias.contains("bc01sc") || alias.starts_with("scsi:"))
 }
 
 /// Devices that every program may open, as udev's rules have it; the kernel makes them for root.

@@ -6,7 +6,10 @@
 pub mod coldplug;
 pub mod load;
 pub mod modprobe;
+pub mod restore;
+pub mod setup;
 pub mod stamp;
+pub mod state;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -18,6 +21,9 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
         "coldplug" => coldplug::main(),
         "load" => load::main(),
         "modprobe" => modprobe::main(arguments),
+        "restore" => restore::main(),
+        "setup" => setup::main(arguments),
+        "state" => state::main(),
         "stamp" => stamp::main(arguments),
         _ => fail(&format!("there is no worker {name:?}")),
     }

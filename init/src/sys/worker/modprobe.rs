@@ -11,7 +11,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let names = arguments.iter().filter(|word| !word.starts_with('-'));
     let wanted: Vec<Box<str>> = names.map(|name| name.as_str().into()).collect();
     let modules = Modules::open();
-    let refused = modules.load_all(&wanted);
+    let refused: Vec<_> = wanted.iter().flat_map(|name| modules.load(name)).collect();
     for one in &refused {
         eprintln!("module {}: {}", one.file, one.errno);
     }
