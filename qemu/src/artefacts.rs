@@ -72,7 +72,7 @@ impl Artefacts {
     /// When a unit cannot be read or the disk cannot be made.
     pub fn demo_disk(&self) -> Result<PathBuf, Fault> {
         let mut disk = self.state_disk();
-        for unit in files_of(&workspace_folder().join("boot/demo/units")) {
+        for unit in demo_units() {
             let text = std::fs::read_to_string(&unit).map_err(boot::Fault::file("read", &unit))?;
             let name = unit.file_name().unwrap_or_default().to_string_lossy();
             disk = disk.unit(&name, &text);
@@ -141,6 +141,11 @@ fn pack(kernel: &Kernel, binary: &Path, to: &Path) -> Result<Size, Fault> {
     let machine = machine.is_file().then_some(machine);
     let root = Initramfs { kernel, binary, machine: machine.as_deref(), units: &units };
     Ok(root.write_unless_same(to)?)
+}
+
+/// The unit files of the demo.
+pub fn demo_units() -> Vec<PathBuf> {
+    files_of(&workspace_folder().join("boot/demo/units"))
 }
 
 /// The files of a folder in order of their names; none when there is no such folder.

@@ -21,6 +21,7 @@ pub mod install;
 mod machine;
 mod options;
 pub mod qmp;
+pub mod status;
 
 pub use console::Line;
 pub use fault::Fault;

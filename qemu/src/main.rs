@@ -22,7 +22,13 @@ options of `cargo boot` (they may follow a `--`):
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let result = match arguments.next().as_deref() {
+    let command = arguments.next();
+    let asks_for_help = |word: &String| ["--help", "-h"].contains(&word.as_str());
+    if std::env::args().skip(2).any(|word| asks_for_help(&word)) {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let result = match command.as_deref() {
         Some("boot") => commands::boot::run(arguments),
         Some("verify") => {
             let only: Vec<String> = arguments.filter(|word| word != "--").collect();

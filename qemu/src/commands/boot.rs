@@ -1,12 +1,16 @@
 //! `cargo boot`: builds everything and boots it in this terminal.
 
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use ::boot::kernel::Flavour;
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
-use qemu::artefacts::{Artefacts, Recipe};
+use qemu::artefacts::{Artefacts, Recipe, demo_units};
 use qemu::{Forward, Options, Sockets, free_port};
+
+use super::smoke;
 
 /// What the command line asked for.
 #[derive(Debug)]
@@ -16,28 +20,55 @@ struct Wish {
     kvm: bool,
     append: Vec<String>,
     recipe: Recipe,
+    smoke: bool,
+    timeout: Duration,
 }
 
 /// The demo's ports: the host's by preference, and the guest's.
 const PORTS: [(u16, u16); 2] = [(8080, 80), (6379, 6379)];
+
+/// How long `--smoke` waits for any one thing.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(180);
 
 /// Runs `cargo boot` with its arguments.
 ///
 /// # Errors
 /// Says what could not be built or booted.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), String> {
-    let wish = parse(arguments).map_err(|error| error.to_string())?;
-    let artefacts = wish.recipe.make(&mut say).map_err(|fault| fault.to_string())?;
+    let wish = parse(arguments).map_err(|error| format!("{error}; see `cargo boot -- --help`"))?;
+    let options = prepare(&wish).map_err(|fault| fault.to_string())?;
+    if !wish.smoke {
+        return boot_in_terminal(&options);
+    }
+    let units = demo_units().iter().map(|path| unit_name(path)).collect::<Vec<_>>();
+    smoke::run(&options, &units, wish.timeout).map_err(|fault| fault.to_string())
+}
+
+fn prepare(wish: &Wish) -> Result<Options, qemu::Fault> {
+    qemu::install::programs(&mut say)?;
+    let artefacts = wish.recipe.make(&mut say)?;
     say(&describe(&artefacts));
-    let options = machine(&wish, &artefacts).map_err(|fault| fault.to_string())?;
-    boot_in_terminal(&options)
+    machine(wish, &artefacts)
+}
+
+fn unit_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.trim_end_matches(".toml").to_owned()
 }
 
 /// Cargo passes the `--` of `cargo boot -- --smoke` on to us: it means nothing here.
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, lexopt::Error> {
     let arguments = arguments.filter(|word| word != "--");
     let recipe = Recipe { profile: "release".to_owned(), flavour: Flavour::Cloud };
-    let mut wish = Wish { memory_mib: 512, cpus: 2, kvm: false, append: Vec::new(), recipe };
+    let mut wish = Wish {
+        memory_mib: 512,
+        cpus: 2,
+        kvm: false,
+        append: Vec::new(),
+        recipe,
+        smoke: false,
+        timeout: TIMEOUT_DEFAULT,
+    };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -46,6 +77,8 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, lexopt::Error>
             Long("kvm") => wish.kvm = true,
             Long("append") => wish.append.push(parser.value()?.string()?),
             Long("profile") => wish.recipe.profile = parser.value()?.string()?,
+            Long("smoke") => wish.smoke = true,
+            Long("timeout") => wish.timeout = Duration::from_secs(parser.value()?.parse()?),
             Long("metal") => wish.recipe.flavour = Flavour::Metal,
             other @ (Long(_) | Short(_) | Value(_)) => return Err(other.unexpected()),
         }

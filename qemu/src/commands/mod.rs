@@ -1,5 +1,6 @@
 //! What the harness can do, one file each.
 
 pub(crate) mod boot;
+mod smoke;
 mod steps;
 pub(crate) mod verify;

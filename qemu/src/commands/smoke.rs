@@ -1,0 +1,171 @@
+//! `cargo boot -- --smoke`: the demo without a person.
+
+use std::time::{Duration, Instant};
+
+use qemu::ask::{http_get, redis};
+use qemu::status::Status;
+use qemu::{Fault, Line, Machine, Options, PROMPT};
+
+/// How long to wait between two looks at the machine.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The ports of the demo's units in the guest.
+const HTTP: u16 = 80;
+const REDIS: u16 = 6379;
+
+/// What the summary tells.
+#[derive(Debug, Default)]
+struct Summary {
+    rows: Vec<(&'static str, String)>,
+}
+
+/// Boots `options`, makes sure that `units` are all up and at work, and powers off.
+///
+/// # Errors
+/// The first thing that was not as it should be.
+pub(crate) fn run(options: &Options, units: &[String], timeout: Duration) -> Result<(), Fault> {
+    let mut summary = Summary::default();
+    let mut machine = Machine::spawn(options)?;
+    let welcome = machine.wait_for_line("keelson ", timeout)?;
+    say(&welcome.text);
+    machine.wait_for(PROMPT, timeout)?;
+    let status = wait_until_up(&mut machine, units, timeout)?;
+    summary.row("units up", format!("{}", status.units.iter().filter(|u| u.state == "up").count()));
+    summary.figures(&machine, &welcome, &status);
+    ask_nginx(&machine, timeout, &mut summary)?;
+    ask_redis(&machine, timeout, &mut summary)?;
+    machine.send_line("poweroff")?;
+    let asked = Instant::now();
+    let ended = machine.exit_status(timeout)?;
+    summary.row("power off", milliseconds(asked.elapsed()));
+    if !ended.success() {
+        return Err(Fault::wrong("a clean end of the machine", ended.to_string()));
+    }
+    summary.row("start of QEMU to its end", milliseconds(machine.age()));
+    summary.print();
+    Ok(())
+}
+
+fn wait_until_up(
+    machine: &mut Machine,
+    units: &[String],
+    timeout: Duration,
+) -> Result<Status, Fault> {
+    let until = Instant::now() + timeout;
+    loop {
+        let lines = machine.ask("keelctl status --json", timeout)?;
+        let status = Status::find(&lines);
+        let missing = match &status {
+            None => format!("no status: {}", lines.join(" / ")),
+            Some(status) => still_missing(status, units)?,
+        };
+        match status {
+            Some(status) if missing.is_empty() => return Ok(status),
+            Some(_) | None if Instant::now() > until => {
+                return Err(Fault::Silent {
+                    waited_for: format!("every unit to be up; still missing: {missing}"),
+                    waited: timeout,
+                    console: machine.console_tail(),
+                });
+            }
+            Some(_) | None => std::thread::sleep(POLL),
+        }
+    }
+}
+
+/// What is not up yet, in words; nothing when all is well.
+fn still_missing(status: &Status, units: &[String]) -> Result<String, Fault> {
+    if let Some(unit) = status.failed() {
+        return Err(Fault::wrong(format!("{} up", unit.name), format!("failed: {}", unit.fault)));
+    }
+    let unknown = units.iter().filter(|name| status.unit(name).is_none());
+    let mut missing: Vec<String> = unknown.map(|name| format!("{name} is unknown")).collect();
+    for unit in status.not_yet_up() {
+        missing.push(format!("{} is {} {}", unit.name, unit.state, unit.fault));
+    }
+    Ok(missing.join(", "))
+}
+
+fn ask_nginx(machine: &Machine, timeout: Duration, summary: &mut Summary) -> Result<(), Fault> {
+    let port = machine.host_port(HTTP);
+    let page = patiently(timeout, || http_get(port, "/"))?;
+    if page.status != 200 || !page.body.contains("nginx") {
+        return Err(Fault::wrong(
+            "the page of nginx",
+            format!("{} {:.200}", page.status, page.body),
+        ));
+    }
+    summary.row("nginx", format!("answered {} with {} bytes", page.status, page.body.len()));
+    Ok(())
+}
+
+fn ask_redis(machine: &Machine, timeout: Duration, summary: &mut Summary) -> Result<(), Fault> {
+    let port = machine.host_port(REDIS);
+    let value = format!("smoke-{}", std::process::id());
+    let talk = [
+        (vec!["PING"], "PONG"),
+        (vec!["SET", "keelson", &value], "OK"),
+        (vec!["GET", "keelson"], &value),
+    ];
+    for (command, expected) in talk {
+        let answer = patiently(timeout, || redis(port, &command))?;
+        if answer != expected {
+            return Err(Fault::wrong(format!("redis {}", command.join(" ")), answer));
+        }
+    }
+    summary.row("redis", "answered PING, SET and GET".to_owned());
+    Ok(())
+}
+
+/// A unit can be up a moment before its program listens: only the last refusal counts.
+fn patiently<T>(timeout: Duration, ask: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+    let until = Instant::now() + timeout;
+    loop {
+        match ask() {
+            Err(fault) if Instant::now() > until => return Err(fault),
+            Err(_) => std::thread::sleep(POLL),
+            Ok(answer) => return Ok(answer),
+        }
+    }
+}
+
+impl Summary {
+    fn row(&mut self, name: &'static str, value: String) {
+        self.rows.push((name, value));
+    }
+
+    fn figures(&mut self, machine: &Machine, welcome: &Line, status: &Status) {
+        self.row("kernel to init", since_boot(&welcome.text).unwrap_or_else(unknown));
+        let reached = machine.transcript().into_iter().find(|line| line.text.contains(" reached"));
+        let up = reached.and_then(|line| since_boot(&line.text));
+        self.row("kernel to all units up", up.unwrap_or_else(unknown));
+        let kib = |pointer| status.number(pointer).map(|kb| format!("{kb} KiB"));
+        self.row("memory of PID 1", kib("/memory/pid1_pss_kb").unwrap_or_else(unknown));
+        self.row("memory of all userland", kib("/memory/userland_pss_kb").unwrap_or_else(unknown));
+    }
+
+    fn print(&self) {
+        println!();
+        for (name, value) in &self.rows {
+            println!("{name:<28}{value}");
+        }
+    }
+}
+
+/// `t=12.345 …`, with which every line of PID 1 begins.
+fn since_boot(line: &str) -> Option<String> {
+    let seconds = line.trim().strip_prefix("t=")?.split(' ').next()?;
+    Some(milliseconds(Duration::from_secs_f64(seconds.parse().ok()?)))
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{} ms", duration.as_millis())
+}
+
+fn unknown() -> String {
+    "not told".to_owned()
+}
+
+fn say(what: &str) {
+    eprintln!("== {what}");
+}
