@@ -5,6 +5,7 @@ pub mod calendar_floor;
 pub mod cmdline;
 pub mod identity;
 pub mod limits;
+pub mod lines;
 pub mod machine;
 pub mod modules;
 pub mod mountinfo;

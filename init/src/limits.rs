@@ -60,3 +60,5 @@ pub const REQUEST_BYTES_MAX: u32 = 1 << 20;
 pub const RESPONSE_BYTES_MAX: u32 = 1 << 24;
 /// Most block devices on which the state partition is looked for.
 pub const BLOCK_DEVICES_MAX: usize = 256;
+/// Most bytes that wait for one slow console.
+pub const CONSOLE_BUFFER_BYTES_MAX: usize = 16 * 1024;

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod configuration;
+pub mod console;
 pub mod files;
 pub mod kmsg;
 pub mod modules;
