@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apt::Apt;
 use crate::cache::{Cache, part_of};
-use crate::{Fault, tool};
+use crate::{Fault, tool, vmlinux};
 
 /// Which of the distribution's kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Kernel {
     pub version: String,
     /// The compressed image that boot loaders take.
     pub image: PathBuf,
+    /// The same uncompressed, which an emulator starts faster; the image where that is not known.
+    pub fast: PathBuf,
     /// The tree `lib/modules/VERSION`.
     pub modules: PathBuf,
 }
@@ -103,7 +105,8 @@ fn open(folder: &Path) -> Result<Kernel, Fault> {
     let merged = folder.join("usr/lib/modules").join(&version);
     let plain = folder.join("lib/modules").join(&version);
     let modules = if merged.is_dir() { merged } else { plain };
-    Ok(Kernel { version, image, modules })
+    let fast = vmlinux::beside(&image)?.unwrap_or_else(|| image.clone());
+    Ok(Kernel { version, image, fast, modules })
 }
 
 fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf, Fault> {

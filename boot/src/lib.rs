@@ -17,5 +17,6 @@ pub mod modules;
 pub mod oci;
 pub mod state;
 pub mod tool;
+pub mod vmlinux;
 
 pub use fault::Fault;

@@ -4,7 +4,7 @@
 //! # fn main() -> Result<(), qemu::Fault> {
 //! use std::time::Duration;
 //! let artefacts = qemu::artefacts::Artefacts::make(&mut qemu::artefacts::silent)?;
-//! let options = qemu::Options::new(&artefacts.kernel.image, &artefacts.initramfs);
+//! let options = qemu::Options::new(&artefacts.kernel.fast, &artefacts.initramfs);
 //! let mut machine = qemu::Machine::spawn(&options)?;
 //! machine.wait_for(qemu::PROMPT, Duration::from_secs(60))?;
 //! machine.send_line("poweroff")?;

@@ -84,7 +84,7 @@ impl Scene {
     /// A machine with all images, no unit of the administrator's, and no agent.
     pub fn new(name: &str) -> Scene {
         let made = artefacts();
-        let mut options = Options::new(&made.kernel.image, &made.initramfs);
+        let mut options = Options::new(&made.kernel.fast, &made.initramfs);
         options.restarts = false;
         Scene { name: name.to_owned(), disk: made.state_disk(), options, agent: false }
     }

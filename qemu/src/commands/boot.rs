@@ -88,7 +88,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Wish, lexopt::Error>
 
 fn machine(wish: &Wish, artefacts: &Artefacts) -> Result<Options, qemu::Fault> {
     let disk = artefacts.demo_disk()?;
-    let mut options = Options::new(&artefacts.kernel.image, &artefacts.initramfs).disk(&disk);
+    let mut options = Options::new(&artefacts.kernel.fast, &artefacts.initramfs).disk(&disk);
     options.memory_mib = wish.memory_mib;
     options.cpus = wish.cpus;
     options.kvm = wish.kvm;
