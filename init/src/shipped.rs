@@ -1,6 +1,54 @@
 //! The units that are part of the release.
 
+/// Path and text of one of them.
+macro_rules! shipped {
+    ($name:literal) => {
+        (concat!("/usr/lib/keelson/units/", $name), include_str!(concat!("../units/", $name)))
+    };
+}
+
 /// Path and text of each unit file.
-pub const SHIPPED: &[(&str, &str)] = &[];
+pub const SHIPPED: &[(&str, &str)] = &[
+    shipped!("basic.target"),
+    shipped!("coldplug.service"),
+    shipped!("console.service"),
+    shipped!("cryptsetup.target"),
+    shipped!("ctrl-alt-del.target"),
+    shipped!("emergency.target"),
+    shipped!("final.target"),
+    shipped!("getty.target"),
+    shipped!("graphical.target"),
+    shipped!("halt.target"),
+    shipped!("kexec.target"),
+    shipped!("local-fs-pre.target"),
+    shipped!("local-fs.target"),
+    shipped!("multi-user.target"),
+    shipped!("network-online.service"),
+    shipped!("network-online.target"),
+    shipped!("network-pre.target"),
+    shipped!("network.service"),
+    shipped!("network.target"),
+    shipped!("nss-lookup.target"),
+    shipped!("nss-user-lookup.target"),
+    shipped!("paths.target"),
+    shipped!("poweroff.target"),
+    shipped!("reboot.target"),
+    shipped!("remote-fs-pre.target"),
+    shipped!("remote-fs.target"),
+    shipped!("rescue.target"),
+    shipped!("restore.service"),
+    shipped!("setup.service"),
+    shipped!("shutdown.target"),
+    shipped!("sigpwr.target"),
+    shipped!("sockets.target"),
+    shipped!("state.service"),
+    shipped!("swap.target"),
+    shipped!("sysinit.target"),
+    shipped!("time-set.target"),
+    shipped!("time-sync.target"),
+    shipped!("timers.target"),
+    shipped!("umount.target"),
+];
+
 /// The unit that brings the state partition.
 pub const STATE_UNIT: &str = "state.service";

@@ -22,7 +22,7 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
         "load" => load::main(),
         "modprobe" => modprobe::main(arguments),
         "restore" => restore::main(),
-        "setup" => setup::main(arguments),
+        "setup" => setup::main(),
         "state" => state::main(),
         "stamp" => stamp::main(arguments),
         _ => fail(&format!("there is no worker {name:?}")),

@@ -8,34 +8,33 @@ use std::process::ExitCode;
 
 use crate::identity::is_hostname;
 use crate::sys::boot::{Faults, Recorder, late_mounts, occupy_leaf};
+use crate::sys::configuration;
 use crate::sys::files::{read_text, write_setting};
 use crate::sys::net::raise_interface;
-use crate::sys::{configuration, state};
 
 /// The directories of sysctl.d(5), the first wins.
 const SYSCTL_DIRECTORIES: [&str; 4] =
     ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"];
 
-/// The worker: `setup`, and `setup again` once the state partition is there.
+/// The worker.
 #[must_use]
-pub fn main(arguments: &[String]) -> ExitCode {
-    let is_again = arguments.first().is_some_and(|word| word == "again");
-    if is_again && !state::is_present() {
-        return ExitCode::SUCCESS;
-    }
+pub fn main() -> ExitCode {
     let mut recorder = Recorder::default();
-    if !is_again {
-        recorder.step("loopback", |faults| {
-            faults.check(raise_interface("lo"), "lo up", "nothing listens on 127.0.0.1");
-        });
-    }
+    recorder.step("loopback", |faults| {
+        faults.check(raise_interface("lo"), "lo up", "nothing listens on 127.0.0.1");
+    });
     recorder.step("configuration", configure);
-    if !is_again {
-        recorder.step("mounts", late_mounts);
-        recorder.step("own-group", |faults| {
-            faults.check(occupy_leaf(1), "group of PID 1", "it may starve when memory is short");
-        });
-    }
+    recorder.step("mounts", late_mounts);
+    recorder.step("own-group", |faults| {
+        faults.check(occupy_leaf(1), "group of PID 1", "it may starve when memory is short");
+    });
+    report(&recorder)
+}
+
+/// Once the machine's own configuration can be read: what it changes.
+pub(super) fn configure_again() -> ExitCode {
+    let mut recorder = Recorder::default();
+    recorder.step("configuration", configure);
     report(&recorder)
 }
 

@@ -22,7 +22,7 @@ use crate::sys::boot::{MACHINE_ID_FILE, make_directory, make_variable_directorie
 use crate::sys::configuration;
 use crate::sys::files::{read_small, read_text, replace};
 use crate::sys::kmsg::{Kmsg, Level};
-use crate::sys::state::{MACHINE_ID, STATE};
+use crate::sys::state::{CONFIGURATION, MACHINE_ID, STATE};
 use crate::sys::uevent::{Heard, UeventSocket};
 use crate::uevent::Uevent;
 use crate::volume::Source;
@@ -64,6 +64,7 @@ pub fn main() -> ExitCode {
     let patience = Patience { longest: wait.or(is_named.then_some(NAMED_WAIT)) };
     match Search::new(source, patience).and_then(|search| search.find()) {
         Ok(found) => match take_into_use(&found) {
+            Ok(()) if fs::exists(CONFIGURATION).unwrap_or(false) => super::setup::configure_again(),
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => without(&why),
         },
