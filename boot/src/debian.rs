@@ -47,21 +47,20 @@ pub struct Tree {
 /// When apt knows no such package.
 pub fn closure(apt: &mut Apt<'_>, seeds: &[&str]) -> Result<Vec<String>, Fault> {
     let mut names = BTreeSet::new();
-    let mut queue: Vec<String> = seeds.iter().map(|seed| (*seed).to_owned()).collect();
-    while let Some(name) = queue.pop() {
-        let seed = seeds.contains(&name.as_str());
-        if names.contains(&name) || !(seed || is_library(&name)) {
-            continue;
-        }
-        match apt.show(&name)? {
-            Some(package) => queue.extend(package.depends),
-            None if seed => return Err(Fault::malformed("apt", format!("knows no `{name}`"))),
-            // A name that several packages provide; what it stands for shows as a missing library.
-            None => continue,
-        }
-        names.insert(name);
+    let mut round: BTreeSet<String> = seeds.iter().map(|seed| (*seed).to_owned()).collect();
+    while !round.is_empty() {
+        let asked: Vec<&str> = round.iter().map(String::as_str).collect();
+        // What apt does not know is a name that several packages provide; what it stands for shows
+        // as a missing library.
+        let packages = apt.show(&asked)?;
+        names.extend(packages.iter().map(|package| package.name.clone()));
+        let depends = packages.into_iter().flat_map(|package| package.depends);
+        round = depends.filter(|name| is_library(name) && !names.contains(name)).collect();
     }
-    Ok(names.into_iter().collect())
+    match seeds.iter().find(|seed| !names.contains(**seed)) {
+        Some(unknown) => Err(Fault::malformed("apt", format!("knows no `{unknown}`"))),
+        None => Ok(names.into_iter().collect()),
+    }
 }
 
 fn is_library(name: &str) -> bool {

@@ -102,7 +102,9 @@ impl Initramfs<'_> {
     /// When something that goes in cannot be read, or `to` cannot be written.
     pub fn write_unless_same(&self, to: &Path) -> Result<Size, Fault> {
         let key = self.key()?;
-        let memo = to.with_extension("made-of");
+        let mut memo = to.as_os_str().to_os_string();
+        memo.push(".made-of");
+        let memo = PathBuf::from(memo);
         if let Some(size) = fs::read_to_string(&memo).ok().and_then(|text| recall(&text, &key))
             && to.is_file()
         {

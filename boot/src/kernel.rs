@@ -62,9 +62,11 @@ pub fn fetch(cache: &Cache, flavour: Flavour) -> Result<Kernel, Fault> {
 
 /// The package with the image, and the one with the modules where they are apart (Ubuntu).
 fn resolve(apt: &mut Apt<'_>, flavour: Flavour) -> Result<Vec<String>, Fault> {
+    let known = apt.show(&flavour.packages())?;
     for meta in flavour.packages() {
-        if let Some(package) = apt.show(meta)? {
-            return Ok(package.depends.into_iter().filter(|name| holds_kernel(name)).collect());
+        if let Some(package) = known.iter().find(|package| package.name == meta) {
+            let depends = package.depends.iter();
+            return Ok(depends.filter(|name| holds_kernel(name)).cloned().collect());
         }
     }
     let names = flavour.packages().join(" nor ");
