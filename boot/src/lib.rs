@@ -11,6 +11,7 @@ pub mod debian;
 pub mod demo;
 pub mod elf;
 mod fault;
+pub mod gpt;
 pub mod initramfs;
 pub mod kernel;
 pub mod modules;

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cache::{Cache, make_folder, part_of};
-use crate::{Fault, tool};
+use crate::{Fault, gpt, tool};
 
 /// The label by which PID 1 finds the disk, or the partition on one.
 pub const LABEL: &str = "keelson-state";
@@ -18,6 +18,7 @@ pub struct StateDisk {
     /// Files by their path on the disk.
     files: Vec<(String, Content)>,
     size_mib: u32,
+    partitioned: bool,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ enum Content {
 
 impl Default for StateDisk {
     fn default() -> StateDisk {
-        StateDisk { files: Vec::new(), size_mib: SIZE_DEFAULT_MIB }
+        StateDisk { files: Vec::new(), size_mib: SIZE_DEFAULT_MIB, partitioned: false }
     }
 }
 
@@ -64,6 +65,12 @@ impl StateDisk {
         self
     }
 
+    /// Makes it a partition of a disk with a partition table, as on a real machine.
+    pub fn partitioned(mut self) -> StateDisk {
+        self.partitioned = true;
+        self
+    }
+
     /// Makes the image `name` in the cache and says where it is.
     ///
     /// # Errors
@@ -73,11 +80,40 @@ impl StateDisk {
         let part = part_of(&image);
         let tree = part.with_extension("tree");
         self.write_tree(&tree)?;
-        make_file_system(&tree, &part, self.size_mib)?;
-        give_to_root(&tree, &part)?;
+        self.make_file_system(&tree, &part)?;
         fs::remove_dir_all(&tree).map_err(Fault::file("remove", &tree))?;
         fs::rename(&part, &image).map_err(Fault::file("put in place", &image))?;
         Ok(image)
+    }
+
+    fn make_file_system(&self, tree: &Path, image: &Path) -> Result<(), Fault> {
+        let mut command = tool::command("mkfs.ext4");
+        command.args(["-q", "-F", "-L", LABEL, "-d"]).arg(tree);
+        // Tables are written now (a sparse file has them as holes): a guest that writes them later
+        // in the background would never be idle. No space is kept back for root: all here is root's.
+        let mut extended = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0".to_owned();
+        if self.partitioned {
+            extended += &format!(",offset={}", gpt::START_BYTES);
+        }
+        command.args(["-m", "0", "-E", &extended]).arg(image).arg(format!("{}M", self.size_mib));
+        tool::output(&mut command)?;
+        give_to_root(tree, image, self.start_bytes())?;
+        if self.partitioned {
+            self.write_table(image)?;
+        }
+        Ok(())
+    }
+
+    fn start_bytes(&self) -> u64 {
+        if self.partitioned { gpt::START_BYTES } else { 0 }
+    }
+
+    fn write_table(&self, image: &Path) -> Result<(), Fault> {
+        let size = gpt::START_BYTES + (u64::from(self.size_mib) << 20) + gpt::END_BYTES;
+        let file =
+            fs::File::options().write(true).open(image).map_err(Fault::file("open", image))?;
+        file.set_len(size).map_err(Fault::file("enlarge", image))?;
+        gpt::write_single(image, size, LABEL)
     }
 
     fn write_tree(&self, tree: &Path) -> Result<(), Fault> {
@@ -119,18 +155,8 @@ fn link_folder(from: &Path, to: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn make_file_system(tree: &Path, image: &Path, size_mib: u32) -> Result<(), Fault> {
-    let mut command = tool::command("mkfs.ext4");
-    command.args(["-q", "-F", "-L", LABEL, "-d"]).arg(tree);
-    // Tables are written now (a sparse file has them as holes): a guest that writes them later in
-    // the background would never be idle. No space is kept back for root: everybody here is root.
-    command.args(["-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0", "-m", "0"]);
-    command.arg(image).arg(format!("{size_mib}M"));
-    tool::output(&mut command).map(drop)
-}
-
 /// `mkfs.ext4 -d` keeps the owner of each file; made by a plain user, the disk would be that user's.
-fn give_to_root(tree: &Path, image: &Path) -> Result<(), Fault> {
+fn give_to_root(tree: &Path, image: &Path, start_bytes: u64) -> Result<(), Fault> {
     let owner = fs::metadata(tree).map_err(Fault::file("look at", tree))?.uid();
     if owner == 0 {
         return Ok(());
@@ -138,7 +164,7 @@ fn give_to_root(tree: &Path, image: &Path) -> Result<(), Fault> {
     let mut script = String::new();
     list_owners(tree, "", &mut script)?;
     let mut command = tool::command("debugfs");
-    command.args(["-w", "-f", "-"]).arg(image);
+    command.args(["-w", "-f", "-"]).arg(format!("{}?offset={start_bytes}", image.display()));
     tool::filter(&mut command, script.as_bytes()).map(drop)
 }
 
@@ -154,4 +180,28 @@ fn list_owners(folder: &Path, path: &str, script: &mut String) -> Result<(), Fau
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file system's own check accepts it, plain and in a partition.
+    #[test]
+    fn a_disk_holds_what_was_put_on_it() {
+        let cache = Cache::open().unwrap();
+        for partitioned in [false, true] {
+            let mut disk = StateDisk::default().size_mib(16).unit("web.toml", "text\n");
+            disk.partitioned = partitioned;
+            let name = format!("unit-test-{}-{partitioned}", std::process::id());
+            let image = disk.write(&cache, &name).unwrap();
+            let place = format!("{}?offset={}", image.display(), disk.start_bytes());
+            let check = tool::output(tool::command("e2fsck").args(["-f", "-n", &place]));
+            let text =
+                tool::output(tool::command("debugfs").args(["-R", "cat /units/web.toml", &place]));
+            fs::remove_file(&image).unwrap();
+            check.unwrap();
+            assert_eq!(text.unwrap(), b"text\n");
+        }
+    }
 }
