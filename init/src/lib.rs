@@ -3,6 +3,7 @@
 
 pub mod calendar_floor;
 pub mod cmdline;
+pub mod dhcp;
 pub mod identity;
 pub mod limits;
 pub mod lines;

@@ -62,3 +62,5 @@ pub const RESPONSE_BYTES_MAX: u32 = 1 << 24;
 pub const BLOCK_DEVICES_MAX: usize = 256;
 /// Most bytes that wait for one slow console.
 pub const CONSOLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// Most entries of one list in a DHCP message (resolvers, routes) that are looked at.
+pub const DHCP_LIST_MAX: usize = 32;
