@@ -19,4 +19,5 @@ pub mod sys;
 pub mod uevent;
 pub mod volume;
 pub mod watchdog;
+pub mod wire;
 pub mod work;

@@ -52,12 +52,14 @@ pub const IMPATIENT_PRESSES: usize = 7;
 pub const IMPATIENT_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 /// State transitions that are remembered for the boot chart.
 pub const TRANSITIONS_MAX: usize = 4096;
-/// tmp ctl
-pub const FRAME_DESCRIPTORS_MAX: usize = 4;
-/// tmp ctl
-pub const REQUEST_BYTES_MAX: u32 = 1 << 20;
-/// tmp ctl
-pub const RESPONSE_BYTES_MAX: u32 = 1 << 24;
+/// Most file descriptors that come with one frame (`exec` brings three).
+pub const FRAME_DESCRIPTORS_MAX: usize = 3;
+/// Longest request in bytes: an `apply` of all unit files of a large machine.
+pub const REQUEST_BYTES_MAX: u32 = 4 * 1024 * 1024;
+/// Longest request of a peer that may only look.
+pub const READ_REQUEST_BYTES_MAX: u32 = 4 * 1024;
+/// Longest response in bytes: the status of all units of a large machine.
+pub const RESPONSE_BYTES_MAX: u32 = 16 * 1024 * 1024;
 /// Most block devices on which the state partition is looked for.
 pub const BLOCK_DEVICES_MAX: usize = 256;
 /// Most bytes that wait for one slow console.
