@@ -10,3 +10,5 @@ pub const NOTIFY_SOCKET: &str = "/run/keelson/notify";
 pub const STATE_UNITS: &str = "/state/units";
 /// Where people ask.
 pub const CONTROL_SOCKET: &str = "/run/keelson/control.sock";
+/// Where control groups are mounted.
+pub const GROUP_ROOT: &str = "/sys/fs/cgroup";

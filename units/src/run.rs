@@ -110,3 +110,13 @@ pub enum StageStep {
     Personality,
     Exec,
 }
+
+impl std::fmt::Display for StageFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "setting it up failed at step {:?} (errno {}", self.step, self.errno)?;
+        if self.item > 0 {
+            write!(f, ", item {}", self.item)?;
+        }
+        f.write_str(")")
+    }
+}

@@ -1,5 +1,7 @@
 //! Orders that the node gives to the shore, in the imperative.
 
+use std::time::Duration;
+
 use units::event::KillTarget;
 use units::plan::Plan;
 use units::resources::Resources;
@@ -189,6 +191,13 @@ pub enum Action {
         /// Kernel log level, 0 (emergency) to 7 (debug).
         level: u8,
     },
+    /// Arm the watchdog, if the device is there and is not armed yet.
+    ArmWatchdog {
+        /// The device.
+        path: String,
+        /// How much silence of ours it shall bear.
+        timeout: Duration,
+    },
     /// Leave the loop and end, restart or hand over the machine.
     Power(Power),
     /// Replace the running program.
@@ -233,6 +242,12 @@ impl Outbox {
     /// Takes all orders in the order in which they were given.
     pub fn drain(&mut self) -> impl Iterator<Item = Action> + use<'_> {
         self.actions.drain(..)
+    }
+
+    /// How many orders there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.actions.len()
     }
 
     /// Whether nothing was ordered.

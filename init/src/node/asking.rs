@@ -27,9 +27,8 @@ impl Node {
     ) {
         match self.orders.settle(ticket) {
             Some(Order::Ask(Asker::ShutDown)) => self.on_all_down(out),
-            Some(Order::Ask(Asker::Client { client, id })) => {
-                self.answer_client(client, id, answer, out);
-            }
+            Some(Order::Ask(Asker::Client(question))) => self.answer_client(question, answer, out),
+            Some(Order::Ask(Asker::Nobody)) => {}
             Some(Order::Ask(Asker::Node)) => self.on_own_answer(&answer, now, out),
             Some(
                 Order::Prepare { .. }
@@ -39,6 +38,7 @@ impl Node {
                 | Order::Exec { .. }
                 | Order::Load { .. }
                 | Order::Errand { .. }
+                | Order::Cat(_)
                 | Order::Flush,
             )
             | None => {}
@@ -48,7 +48,9 @@ impl Node {
     fn on_own_answer(&mut self, answer: &Answer, now: Duration, out: &mut Outbox) {
         match answer {
             Answer::Ok | Answer::Already | Answer::Skipped(_) | Answer::Cancelled => {}
-            Answer::Failed(why) | Answer::Refused(why) => self.warn(&format!("boot: {why}"), now, out),
+            Answer::Failed(why) | Answer::Refused(why) => {
+                self.warn(&format!("boot: {why}"), now, out)
+            }
             Answer::Unknown => self.warn("boot: there is no such target", now, out),
         }
     }

@@ -127,6 +127,8 @@ pub enum Event<'a> {
         /// Which.
         signal: Signal,
     },
+    /// The kernel told of more devices than we could hear.
+    DevicesLost,
     /// The kernel tells of a device.
     Device(Uevent),
 }

@@ -42,14 +42,15 @@ pub(crate) struct Loading {
 impl Node {
     pub(super) fn on_started(&mut self, now: Duration, out: &mut Outbox) {
         self.welcome(now, out);
+        self.arm_watchdog(out);
         let goal = self.goal();
         self.load(vec![(Asker::Node, Request::Start(goal))], out);
     }
 
-    /// What the machine is for: `keelson.target=`, or `default.target`.
+    /// What the machine is for: `keelson.target=`, or `multi-user.target`.
     pub(super) fn goal(&self) -> UnitName {
-        let typed = self.facts.options.target.as_deref().unwrap_or("default.target");
-        let default = || UnitName::new("default.target").expect("the name is right");
+        let typed = self.facts.options.target.as_deref().unwrap_or("multi-user.target");
+        let default = || UnitName::new("multi-user.target").expect("the name is right");
         UnitName::from_typed(typed).unwrap_or_else(|_| default())
     }
 

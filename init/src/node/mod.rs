@@ -4,10 +4,14 @@
 //! ([`Event`]) and gives orders ([`Action`]); a run of a machine is a list of `(now, event)`.
 
 pub mod action;
+mod answers;
 mod api;
 mod asking;
+mod clients;
 pub mod event;
+mod exec;
 mod loading;
+mod logging;
 mod notified;
 mod orders;
 mod power;
@@ -27,6 +31,8 @@ use units::{Body, Supervisor};
 pub use action::{Action, Outbox};
 pub use event::Event;
 
+use crate::node::api::Question;
+use crate::node::clients::Clients;
 use crate::node::loading::Loading;
 use crate::node::orders::Orders;
 use crate::node::power::Phase;
@@ -39,12 +45,42 @@ pub struct Facts {
     pub units: units::source::Facts,
     /// The kernel command line's words about us.
     pub options: crate::cmdline::Options,
+    /// What this binary was built from.
+    pub build: Box<str>,
+    /// The steps of early boot.
+    pub boot_steps: Vec<BootStep>,
+    /// How often PID 1 was replaced before.
+    pub life: Life,
+    /// The group whose members may look.
+    pub readers: Option<u32>,
     /// PID 1 of a machine, or of somebody's container.
     pub is_machine: bool,
     /// Unix time at boot in microseconds, as the wall clock stands at the start.
     pub boot_unix_us: i64,
     /// The limits and quotas of the machine's configuration.
     pub machine: crate::machine::MachineConfig,
+}
+
+/// One step of early boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootStep {
+    /// Its name.
+    pub name: &'static str,
+    /// When it began.
+    pub started: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed; empty if it did not.
+    pub fault: String,
+}
+
+/// Which life of PID 1 this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Life {
+    /// How often PID 1 was replaced since boot.
+    pub reexecs: u32,
+    /// How many of those were faults.
+    pub faults: u32,
 }
 
 /// The machine as a state machine.
@@ -61,12 +97,29 @@ pub struct Node {
     end_by: Option<Duration>,
     /// When ctrl-alt-del was pressed, lately.
     presses: Vec<Duration>,
+    applying: logging::Applying,
+    /// Who is connected.
+    clients: Clients,
     /// The boot's story.
     transitions: Transitions,
     /// Facts for the supervisor that arose while it was not being told one.
     inbox: VecDeque<units::Event>,
     /// The longest time that the loop was away between two polls.
     pause_max: Duration,
+    /// Counters by name, for `keelctl metrics`.
+    counters: BTreeMap<String, u64>,
+    /// What a person should know.
+    warnings: Vec<String>,
+    /// Turns of the loop.
+    turns: u64,
+    /// Facts told.
+    events: u64,
+    /// Orders given.
+    actions: u64,
+    /// When the goal was reached for the first time.
+    booted_at: Option<Duration>,
+    /// Unix time at boot, as the clock stands.
+    boot_unix_us: i64,
     /// Processes that ended and were nobody's.
     orphans: u64,
 }
@@ -81,6 +134,7 @@ impl Node {
             utc_offset_s: 0,
             life: 0,
         });
+        let boot_unix_us = facts.boot_unix_us;
         Node {
             facts,
             supervisor,
@@ -90,6 +144,15 @@ impl Node {
             images: BTreeMap::new(),
             end_by: None,
             presses: Vec::new(),
+            applying: logging::Applying::default(),
+            clients: Clients::default(),
+            counters: BTreeMap::new(),
+            warnings: Vec::new(),
+            turns: 0,
+            events: 0,
+            actions: 0,
+            booted_at: None,
+            boot_unix_us,
             transitions: Transitions::default(),
             inbox: VecDeque::new(),
             pause_max: Duration::ZERO,
@@ -99,21 +162,32 @@ impl Node {
 
     /// Takes one fact and gives the orders that follow from it.
     pub fn step(&mut self, event: Event<'_>, now: Duration, out: &mut Outbox) {
+        self.events += 1;
         self.take(event, now, out);
         self.settle(now, out);
+        self.wake_log_waiters(out);
+        self.actions += u64::try_from(out.len()).unwrap_or(0);
     }
 
     /// When the node wants a `Tick` at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        [self.supervisor.deadline(), self.phase.deadline()].into_iter().flatten().min()
+        [self.supervisor.deadline(), self.phase.deadline(), self.clients.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn take(&mut self, event: Event<'_>, now: Duration, out: &mut Outbox) {
         match event {
             Event::Started => self.on_started(now, out),
             Event::Tick => self.on_tick(now, out),
-            Event::Unit(event) => self.inbox.push_back(event),
+            Event::Unit(event) => {
+                if let units::Event::ClockStepped { boot_unix_us, .. } = &event {
+                    self.boot_unix_us = *boot_unix_us;
+                }
+                self.inbox.push_back(event);
+            }
             Event::Spawned { ticket, result } => self.on_spawned(ticket, result, out),
             Event::Worked { ticket, result } => self.on_worked(ticket, result, now, out),
             Event::Orphaned { .. } => self.orphans += 1,
@@ -126,10 +200,12 @@ impl Node {
             Event::GuestExited { ticket, status } => self.on_guest_exited(ticket, status, out),
             Event::Connected { client, peer } => self.on_connected(client, peer),
             Event::Asked { client, id, request, descriptors } => {
-                self.on_asked(client, id, *request, &descriptors, now, out);
+                let question = Question { client, id };
+                self.on_asked(question, *request, &descriptors, now, out);
             }
-            Event::Left { client } => self.on_left(client, out),
+            Event::Left { client } => self.on_left(client, now, out),
             Event::Signalled { signal } => self.on_signalled(signal, now, out),
+            Event::DevicesLost => self.on_devices_lost(out),
             Event::Device(uevent) => self.on_device(&uevent, out),
         }
     }
@@ -137,6 +213,7 @@ impl Node {
     fn on_tick(&mut self, now: Duration, out: &mut Outbox) {
         self.inbox.push_back(units::Event::Tick);
         self.on_power_tick(now, out);
+        self.on_clients_tick(now, out);
     }
 
     /// Tells the supervisor what is in the inbox, and translates its orders, until nothing is left.
@@ -181,13 +258,43 @@ impl Node {
 
     /// The loop was away this long between two polls.
     pub(crate) fn note_pause(&mut self, pause: Duration) {
+        self.turns += 1;
         self.pause_max = self.pause_max.max(pause);
     }
 
+    /// Drivers of all devices are looked for again.
+    fn on_devices_lost(&mut self, out: &mut Outbox) {
+        let ticket = self.orders.issue(orders::Order::Errand { name: "coldplug" });
+        out.push(work::order(ticket, &["coldplug"], &[], None));
+    }
+
     fn on_device(&mut self, uevent: &crate::uevent::Uevent, out: &mut Outbox) {
-        if let Some(alias) = &uevent.modalias {
+        let is_watchdog = uevent.devname.as_deref() == Some(self.watchdog_name());
+        if is_watchdog && uevent.action == crate::uevent::Action::Add {
+            self.arm_watchdog(out);
+        }
+        // While the machine comes up, coldplug looks for the drivers of all devices at once.
+        let is_new = uevent.action == crate::uevent::Action::Add && self.phase != Phase::Booting;
+        if let (true, Some(alias)) = (is_new, &uevent.modalias) {
             let ticket = self.orders.issue(orders::Order::Errand { name: "modprobe" });
             out.push(work::order(ticket, &["modprobe", alias], &[], None));
+        }
+    }
+}
+
+impl Node {
+    fn watchdog_name(&self) -> &str {
+        let device = &*self.facts.machine.watchdog.device;
+        device.strip_prefix("/dev/").unwrap_or(device)
+    }
+
+    /// Arms the watchdog if one is configured.
+    pub(super) fn arm_watchdog(&self, out: &mut Outbox) {
+        let configured = self.facts.machine.watchdog.timeout.0;
+        let timeout = self.facts.options.watchdog.unwrap_or(configured);
+        if !timeout.is_zero() && self.facts.is_machine {
+            let path = self.facts.machine.watchdog.device.to_string();
+            out.push(Action::ArmWatchdog { path, timeout });
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use units::action::ProbeKind;
 use units::event::Request;
 use units::run::{Run, Ticket, UnitId};
-use units::action::ProbeKind;
 
-use crate::node::event::ClientId;
+use crate::node::api::Question;
 
 /// What an outstanding order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +38,7 @@ pub(crate) enum Order {
         /// Whose.
         run: Run,
         /// Who is told how it ends.
-        client: ClientId,
-        /// The number of the client's request.
-        id: u32,
+        question: Question,
     },
     /// Definitions are being read.
     Load {
@@ -52,6 +50,8 @@ pub(crate) enum Order {
         /// What, for the log.
         name: &'static str,
     },
+    /// The files of a unit are being read for somebody.
+    Cat(Question),
     /// Log blocks are being written to disk.
     Flush,
     /// The supervisor was asked something.
@@ -66,12 +66,9 @@ pub(crate) enum Asker {
     /// The node, which shuts down.
     ShutDown,
     /// A client.
-    Client {
-        /// Which.
-        client: ClientId,
-        /// The number of its request.
-        id: u32,
-    },
+    Client(Question),
+    /// Nobody who waits for an answer.
+    Nobody,
 }
 
 /// All outstanding orders.
@@ -96,6 +93,11 @@ impl Orders {
     /// Remembers what one of the supervisor's tickets is for.
     pub(crate) fn follow(&mut self, ticket: Ticket, order: Order) {
         assert!(ticket.0 & NODE_BIT == 0, "the supervisor's tickets count from below");
+        self.waiting.insert(ticket, order);
+    }
+
+    /// A guest runs: its order stays until it ends.
+    pub(crate) fn follow_guest(&mut self, ticket: Ticket, order: Order) {
         self.waiting.insert(ticket, order);
     }
 

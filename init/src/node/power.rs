@@ -64,12 +64,7 @@ enum Wish {
 }
 
 impl Node {
-    pub(super) fn on_signalled(
-        &mut self,
-        signal: Signal,
-        now: Duration,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn on_signalled(&mut self, signal: Signal, now: Duration, out: &mut Outbox) {
         let reboot = || Power::Reboot { argument: None };
         let wish = match signal.0 {
             1 => Wish::Reload,
@@ -117,13 +112,7 @@ impl Node {
     }
 
     /// Begins to stop everything. A later wish replaces how it ends, not when.
-    pub(crate) fn shut_down(
-        &mut self,
-        power: Power,
-        why: &str,
-        now: Duration,
-        out: &mut Outbox,
-    ) {
+    pub(crate) fn shut_down(&mut self, power: Power, why: &str, now: Duration, out: &mut Outbox) {
         match &mut self.phase {
             Phase::Ended => {}
             Phase::Stopping { power: planned, .. } => *planned = power,

@@ -45,14 +45,12 @@ impl Node {
         if note.unit.as_str() == crate::shipped::STATE_UNIT {
             // The administrator's units lie there, and the goal may want more now.
             let goal = self.goal();
-            let then = vec![(
-                crate::node::orders::Asker::Node,
-                units::event::Request::Start(goal),
-            )];
+            let then = vec![(crate::node::orders::Asker::Node, units::event::Request::Start(goal))];
             self.load(then, out);
         }
         if self.phase == Phase::Booting && note.unit == self.goal() && !self.loading.is_running() {
             self.phase = Phase::Serving;
+            self.booted_at = Some(now);
             self.announce(&format!("{} reached", note.unit), now, out);
         }
     }

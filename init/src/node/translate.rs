@@ -101,7 +101,7 @@ impl Node {
         self.inbox.push_back(units::Event::Done { ticket, outcome });
     }
 
-    fn plan_facts(&self, unit: UnitId) -> PlanFacts<'_> {
+    pub(super) fn plan_facts(&self, unit: UnitId) -> PlanFacts<'_> {
         PlanFacts {
             environment: &[],
             image: self.images.get(&unit),
@@ -212,7 +212,9 @@ impl Node {
         out: &mut Outbox,
     ) {
         match self.orders.settle(ticket) {
-            Some(Order::Exec { client, id, .. }) => self.on_exec_spawned(client, id, result, out),
+            Some(Order::Exec { run, question }) => {
+                self.on_exec_spawned(ticket, run, question, result, out);
+            }
             _ => match result {
                 Ok(pid) => self.done(ticket, Outcome::Process { pid }),
                 Err(fault) => {
@@ -247,6 +249,7 @@ impl Node {
             }
             Some(Order::Load { then }) => self.on_loaded(result, then, now, out),
             Some(Order::Flush) => self.on_flushed(result, now),
+            Some(Order::Cat(question)) => self.on_cat_read(question, result, out),
             Some(Order::Errand { name }) => {
                 if let Err(fault) = result {
                     self.warn(&format!("worker {name}: {}", work::describe(&fault)), now, out);

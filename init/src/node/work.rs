@@ -11,9 +11,9 @@ use units::run::{ExitStatus, Run, Ticket};
 use units::service::Service;
 use units::spec::Spec;
 
-pub(super) use crate::work::encode;
 use crate::node::action::Action;
 use crate::node::event::WorkerFault;
+pub(super) use crate::work::encode;
 use crate::work::{PrepareReply, PrepareRequest, ProbeRequest, decode};
 
 /// An order to a worker with an encoded request.

@@ -14,8 +14,8 @@ use rustix::net::{
 };
 
 use crate::limits::{
-    CLIENTS_MAX, CLIENT_UNSENT_BYTES_MAX, FRAME_DESCRIPTORS_MAX, REQUEST_BYTES_MAX,
-    RECORDS_PER_TURN_MAX,
+    CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, FRAME_DESCRIPTORS_MAX, RECORDS_PER_TURN_MAX,
+    REQUEST_BYTES_MAX,
 };
 use crate::node::Event;
 use crate::node::event::{ClientId, Peer};
@@ -281,12 +281,10 @@ impl Shore {
 }
 
 fn receive(client: &mut Client, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let mut space =
-        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FRAME_DESCRIPTORS_MAX))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FRAME_DESCRIPTORS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let message =
-        recvmsg(&client.socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?;
+    let message = recvmsg(&client.socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?;
     for part in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = part {
             let room = FRAME_DESCRIPTORS_MAX.saturating_sub(client.received.len());

@@ -62,3 +62,12 @@ pub fn complain(text: &str) {
         kmsg.log(Level::Warning, text);
     }
 }
+
+/// Opens the kernel's ring for reading, from its oldest record on, without waiting.
+///
+/// # Errors
+/// What `open` says; in a container the ring is often not ours to read.
+pub fn open_ring() -> std::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(open("/dev/kmsg", flags, Mode::empty())?)
+}

@@ -250,9 +250,8 @@ fn set_int(socket: &OwnedFd, level: i32, name: i32, value: i32) -> io::Result<()
 fn set_bytes(socket: &OwnedFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
     let length = libc::socklen_t::try_from(value.len()).unwrap_or(0);
     // SAFETY: the pointer and the length name the same live slice; the kernel only reads it.
-    let done = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), length)
-    };
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), length) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -309,8 +308,7 @@ fn open_queue(unit: &Socket, name: &str) -> io::Result<OwnedFd> {
     let mut attributes: libc::mq_attr =
         // SAFETY: `mq_attr` is plain numbers, for which zeros are valid.
         unsafe { std::mem::zeroed() };
-    let sizes =
-        (unit.options.message_queue_max_messages, unit.options.message_queue_message_bytes);
+    let sizes = (unit.options.message_queue_max_messages, unit.options.message_queue_message_bytes);
     let given = match sizes {
         (Some(count), Some(bytes)) => {
             attributes.mq_maxmsg = count;

@@ -1,41 +1,136 @@
-//! What PID 1 says and keeps outside of itself: console, kernel log, crash memory. (First slice.)
+//! What PID 1 says to the outside: its consoles, the kernel's log, the watchdog.
 
-use std::os::fd::OwnedFd;
+use mio::Interest;
 
-use crate::node::action::Action;
-use crate::node::event::{ClientId, Event};
+use crate::limits::RECORDS_PER_TURN_MAX;
+use crate::node::Event;
+use crate::sys::console::Console;
 use crate::sys::kmsg::{Kmsg, Level};
 use crate::sys::run::Shore;
+use crate::sys::sources::Source;
 use crate::sys::token::Token;
+use crate::sys::uevent::Heard;
+use crate::sys::watchdog::Watchdog;
+use crate::watchdog::Feeding;
+
+/// Where lines go.
+#[derive(Debug, Default)]
+pub(crate) struct Voices {
+    consoles: Vec<Token>,
+    kmsg: Option<Kmsg>,
+    watchdog: Option<(Watchdog, Feeding)>,
+}
+
+impl Voices {
+    /// The kernel's log, if there is one.
+    pub(crate) fn new(kmsg: Option<Kmsg>) -> Voices {
+        Voices { consoles: Vec::new(), kmsg, watchdog: None }
+    }
+
+    /// Hands over what the end of the machine needs.
+    pub(crate) fn take(&mut self) -> (Option<Kmsg>, Option<Watchdog>) {
+        (self.kmsg.take(), self.watchdog.take().map(|(watchdog, _)| watchdog))
+    }
+}
 
 impl Shore {
-    pub(crate) fn say(&mut self, line: &str, level: u8) {
-        let level = match level {
-            0..=3 => Level::Error,
-            4 => Level::Warning,
-            5 => Level::Notice,
-            _ => Level::Info,
-        };
-        if let Ok(kmsg) = Kmsg::open() {
-            kmsg.log(level, line);
+    /// Adds a console, or says why not.
+    pub(crate) fn add_console(&mut self, path: &str) {
+        let added = Console::open(path)
+            .map_err(std::io::Error::from)
+            .and_then(|console| self.sources.add(Source::Console(console), None));
+        match added {
+            Ok(token) => self.voices.consoles.push(token),
+            Err(error) => self.complain(&format!("open console {path}"), &error),
         }
     }
-    pub(crate) fn record(&mut self, _slot: u16, _bytes: &[u8]) -> Option<Event<'static>> {
-        None
+
+    /// Writes a line to every console; to the kernel's log where there is none.
+    pub(crate) fn say(&mut self, line: &str, level: u8) {
+        let consoles = self.voices.consoles.clone();
+        for token in &consoles {
+            let Some(Source::Console(console)) = self.sources.get_mut(*token) else { continue };
+            let owed = console.is_owing();
+            console.say(line);
+            if !owed {
+                self.flush_console(*token);
+            }
+        }
+        let in_log = consoles.is_empty() || level <= Level::Warning as u8;
+        if let (true, Some(kmsg)) = (in_log, &self.voices.kmsg) {
+            // Consoles show it already: the kernel shall not show it to them again.
+            let shown = if consoles.is_empty() { kernel_level(level) } else { Level::Debug };
+            kmsg.log(shown, line);
+        }
     }
-    pub(crate) fn record_definitions(&mut self, _bytes: &[u8]) -> Option<Event<'static>> {
-        None
-    }
-    pub(crate) fn reexec(&mut self, _binary: Option<u32>, _client: Option<(ClientId, u32)>) -> Option<Event<'static>> {
-        None
-    }
-    pub(crate) fn log_arena(&self) -> Option<OwnedFd> {
-        None
-    }
-    pub(crate) fn take_uevent(&mut self, _token: Token) -> bool {
+
+    pub(crate) fn take_console(&mut self, token: Token) -> bool {
+        self.sources.silence(token);
+        self.flush_console(token);
         false
     }
-    pub(crate) fn take_console(&mut self, _token: Token) -> bool {
-        false
+
+    fn flush_console(&mut self, token: Token) {
+        let Some(Source::Console(console)) = self.sources.get_mut(token) else { return };
+        if !console.flush()
+            && let Err(error) = self.sources.wake(token, Interest::WRITABLE)
+        {
+            self.complain("watch a console", &error);
+        }
+    }
+
+    pub(crate) fn take_uevent(&mut self, token: Token) -> bool {
+        for _ in 0..RECORDS_PER_TURN_MAX {
+            let Some(Source::Uevent(socket)) = self.sources.get(token) else { return false };
+            match socket.next() {
+                Heard::Device(uevent) => self.step(Event::Device(uevent)),
+                Heard::Lost => self.step(Event::DevicesLost),
+                Heard::Nothing => return false,
+            }
+        }
+        true
+    }
+
+    /// Feeds the watchdog if it is time, or if we are awake anyway and it is not too early.
+    pub(crate) fn feed_watchdog(&mut self) {
+        let Some((watchdog, feeding)) = &mut self.voices.watchdog else { return };
+        if feeding.feed(self.now)
+            && let Err(errno) = watchdog.ping()
+        {
+            self.complain("feed the watchdog", &errno);
+        }
+    }
+
+    /// When the watchdog must be fed.
+    pub(crate) fn watchdog_deadline(&self) -> Option<std::time::Duration> {
+        self.voices.watchdog.as_ref().map(|(_, feeding)| feeding.deadline())
+    }
+
+    /// Arms the watchdog. `None`: the device is not there.
+    pub(crate) fn arm_watchdog(&mut self, path: &str, timeout: std::time::Duration) -> bool {
+        if self.voices.watchdog.is_some() {
+            return true;
+        }
+        match Watchdog::open(path, timeout) {
+            Ok(watchdog) => {
+                let feeding = Feeding::new(watchdog.timeout(), self.now);
+                self.voices.watchdog = Some((watchdog, feeding));
+                true
+            }
+            Err(rustix::io::Errno::NOENT) => false,
+            Err(errno) => {
+                self.complain(&format!("arm the watchdog {path}"), &errno);
+                false
+            }
+        }
+    }
+}
+
+fn kernel_level(level: u8) -> Level {
+    match level {
+        0..=3 => Level::Error,
+        4 => Level::Warning,
+        5 => Level::Notice,
+        _ => Level::Info,
     }
 }

@@ -83,6 +83,11 @@ impl Shore {
                 self.say(&line, level);
                 None
             }
+            Action::ArmWatchdog { path, timeout } => {
+                // Without a device there is nothing to be said: it may come later.
+                let _armed = self.arm_watchdog(&path, timeout);
+                None
+            }
             Action::Power(power) => {
                 self.power = Some(power);
                 None
@@ -435,9 +440,9 @@ fn fault(error: &io::Error) -> Fault {
 
 fn raw_signal(signal: Signal) -> Option<rustix::process::Signal> {
     // SAFETY: the number is checked to be one of the kernel's.
-    (1..=64).contains(&signal.0).then(|| unsafe {
-        rustix::process::Signal::from_raw_unchecked(i32::from(signal.0))
-    })
+    (1..=64)
+        .contains(&signal.0)
+        .then(|| unsafe { rustix::process::Signal::from_raw_unchecked(i32::from(signal.0)) })
 }
 
 fn kill(pid: u32, signal: Signal) {

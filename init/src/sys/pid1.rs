@@ -2,44 +2,51 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use mio::Interest;
 
-use crate::node::action::Power;
-use crate::node::{Facts, Node};
+use crate::node::{BootStep, Facts, Life, Node};
 use crate::sys::boot::{self, Early, Setting};
+use crate::sys::outward::Voices;
 use crate::sys::run::Shore;
-use crate::sys::sources::Source;
 use crate::sys::shutdown::{self, Ending};
-use crate::sys::{client, clock, kmsg, notify};
+use crate::sys::sources::Source;
+use crate::sys::uevent::UeventSocket;
+use crate::sys::{client, clock, configuration, console, kmsg, notify};
 
 /// Brings the machine up, runs it, and brings it down.
 pub fn main(_words: &[String]) -> ExitCode {
-    let early = boot::early();
+    let mut early = boot::early();
     let setting = early.setting;
     let facts = facts(&early);
-    let (power, budget) = match run(Node::new(facts)) {
-        Ok(end) => end,
-        Err(error) => boot::fatal(setting, &format!("the event loop failed: {error}")),
-    };
-    shutdown::finish(Ending { power, setting, budget, watchdog: None, kmsg: early.kmsg })
+    let voices = Voices::new(early.kmsg.take());
+    let mut shore =
+        Shore::new(Node::new(facts), voices).unwrap_or_else(|error| failed(setting, &error));
+    open(&mut shore, &early);
+    let power = shore.run().unwrap_or_else(|error| failed(setting, &error));
+    let budget = shore.node.ending_budget(clock::since_boot());
+    let (kmsg, watchdog) = shore.voices.take();
+    shutdown::finish(Ending { power, setting, budget, watchdog, kmsg })
 }
 
-fn run(node: Node) -> io::Result<(Power, Duration)> {
-    let mut shore = Shore::new(node)?;
-    open(&mut shore);
-    let power = shore.run()?;
-    Ok((power, shore.node.ending_budget(clock::since_boot())))
+fn failed(setting: Setting, error: &io::Error) -> ! {
+    boot::fatal(setting, &format!("the event loop failed: {error}"))
 }
 
 /// Opens what the world reaches us by. One that fails is said, and the rest works.
-fn open(shore: &mut Shore) {
+fn open(shore: &mut Shore, early: &Early) {
+    if early.setting == Setting::Machine {
+        for path in console::paths(&early.command_line) {
+            shore.add_console(&path);
+        }
+    }
     let readable = Some(Interest::READABLE);
     let opened = [
         ("notification socket", notify::open(crate::paths::NOTIFY_SOCKET).map(Source::Notify)),
         ("control socket", client::open(crate::paths::CONTROL_SOCKET).map(Source::Control)),
         ("clock watch", clock::open_watch().map(Source::Clock)),
+        ("kernel's ring", kmsg::open_ring().map(Source::Kmsg)),
+        ("device events", UeventSocket::open().map(Source::Uevent).map_err(io::Error::from)),
     ];
     for (name, source) in opened {
         if let Err(error) = source.and_then(|source| shore.sources.add(source, readable)) {
@@ -49,6 +56,10 @@ fn open(shore: &mut Shore) {
 }
 
 fn facts(early: &Early) -> Facts {
+    let (machine, problems) = configuration::read_image();
+    for problem in problems {
+        kmsg::complain(&problem.to_string());
+    }
     Facts {
         units: units::source::Facts {
             machine_id: early.machine_id.to_string().into(),
@@ -60,6 +71,27 @@ fn facts(early: &Early) -> Facts {
         options: early.options.clone(),
         is_machine: early.setting == Setting::Machine,
         boot_unix_us: clock::boot_unix_us(),
-        machine: crate::machine::MachineConfig::default(),
+        build: env!("CARGO_PKG_VERSION").into(),
+        boot_steps: early.recorder.steps.iter().map(boot_step).collect(),
+        life: Life::default(),
+        readers: readers(&machine.access.readers),
+        machine,
     }
+}
+
+fn boot_step(step: &boot::Step) -> BootStep {
+    let fault = if step.is_ok() { String::new() } else { step.to_string() };
+    BootStep { name: step.name, started: step.started, took: step.took, fault }
+}
+
+/// The number of the group whose members may look: given as such, or named in `/etc/group`.
+fn readers(name: &str) -> Option<u32> {
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
+    let groups = crate::sys::files::read_text("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    })
 }

@@ -13,6 +13,7 @@ use crate::node::action::{Outbox, Power};
 use crate::node::{Event, Node};
 use crate::sys::clock;
 use crate::sys::groups::{self, Groups};
+use crate::sys::outward::Voices;
 use crate::sys::processes::Processes;
 use crate::sys::signals::Signals;
 use crate::sys::sources::{Source, Sources};
@@ -49,6 +50,8 @@ pub(crate) struct Shore {
     pub(crate) now: Duration,
     /// How PID 1 shall end, once the node said so.
     pub(crate) power: Option<Power>,
+    /// Consoles, kernel log, watchdog.
+    pub(crate) voices: Voices,
     /// The read buffer of all sources.
     buffer: Vec<u8>,
     pub(crate) node: Node,
@@ -60,7 +63,7 @@ impl Shore {
     ///
     /// # Errors
     /// When the poll set, the signal pipe or the watches cannot be made: PID 1 cannot work without.
-    pub(crate) fn new(node: Node) -> io::Result<Shore> {
+    pub(crate) fn new(node: Node, voices: Voices) -> io::Result<Shore> {
         let poll = Poll::new()?;
         let mut sources = Sources::new(poll.registry().try_clone()?);
         let signal_token = sources.add(Source::Signals, None)?;
@@ -84,6 +87,7 @@ impl Shore {
             memory_watch,
             now: clock::since_boot(),
             power: None,
+            voices,
             buffer: vec![0; READ_BYTES_MAX],
             node,
             outbox: Outbox::default(),
@@ -124,6 +128,7 @@ impl Shore {
         if self.node.deadline().is_some_and(|deadline| deadline <= self.now) {
             self.step(Event::Tick);
         }
+        self.feed_watchdog();
         for run in std::mem::take(&mut self.recheck) {
             self.look_at_group(run);
         }
@@ -136,7 +141,8 @@ impl Shore {
         if !self.hot.is_empty() || !self.recheck.is_empty() {
             return Some(Duration::ZERO);
         }
-        let deadline = self.node.deadline()?;
+        let deadline =
+            [self.node.deadline(), self.watchdog_deadline()].into_iter().flatten().min()?;
         Some(deadline.saturating_sub(clock::since_boot()))
     }
 

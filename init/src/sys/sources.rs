@@ -1,7 +1,7 @@
 //! The poll set: every descriptor that can wake the loop, in a slab of a plain enum.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -10,7 +10,9 @@ use units::run::UnitId;
 
 use crate::node::event::{ClientId, Stream};
 use crate::sys::client::Client;
+use crate::sys::console::Console;
 use crate::sys::token::{Kind, Token};
+use crate::sys::uevent::UeventSocket;
 
 /// One thing that can wake the loop. A plain enum: adding one makes the compiler name every place.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub(crate) enum Source {
     /// A timer that the kernel cancels when the wall clock is set.
     Clock(OwnedFd),
     /// Device events.
-    Uevent(OwnedFd),
+    Uevent(UeventSocket),
     /// The control socket.
     Control(OwnedFd),
     /// A client of it.
@@ -41,8 +43,8 @@ pub(crate) enum Source {
     Output { unit: UnitId, stream: Stream, pipe: OwnedFd },
     /// The kernel's ring.
     Kmsg(OwnedFd),
-    /// The console, while it is owed something.
-    Console(OwnedFd),
+    /// A console; watched only while it is owed something.
+    Console(Console),
 }
 
 impl Source {
@@ -71,12 +73,11 @@ impl Source {
             | Source::Memory(fd)
             | Source::Groups(fd)
             | Source::Clock(fd)
-            | Source::Uevent(fd)
             | Source::Control(fd)
-            | Source::Kmsg(fd)
-            | Source::Console(fd) => Some(fd.as_raw_fd()),
-            Source::Report { pipe, .. }
-            | Source::Output { pipe, .. } => Some(pipe.as_raw_fd()),
+            | Source::Kmsg(fd) => Some(fd.as_raw_fd()),
+            Source::Uevent(socket) => Some(socket.as_fd().as_raw_fd()),
+            Source::Console(console) => Some(console.as_fd().as_raw_fd()),
+            Source::Report { pipe, .. } | Source::Output { pipe, .. } => Some(pipe.as_raw_fd()),
             Source::Listen { socket, .. } => Some(socket.as_raw_fd()),
             Source::Stored { descriptor, .. } => Some(descriptor.as_raw_fd()),
             Source::Client { client, .. } => Some(client.as_raw_fd()),
@@ -163,4 +164,3 @@ impl Sources {
         self.slots.len()
     }
 }
-

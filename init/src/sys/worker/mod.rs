@@ -3,9 +3,11 @@
 //! A worker reads its request from standard input, writes its result to standard output, complains on
 //! standard error in one line, and exits with zero if the result counts. It has no memory of PID 1's.
 
+pub mod cat;
 pub mod coldplug;
 pub mod load;
 pub mod modprobe;
+pub mod mount;
 pub mod restore;
 pub mod setup;
 pub mod stamp;
@@ -20,6 +22,9 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
     match name {
         "coldplug" => coldplug::main(),
         "load" => load::main(),
+        "cat" => cat::main(),
+        "mount" => mount::mount_main(),
+        "unmount" => mount::unmount_main(),
         "modprobe" => modprobe::main(arguments),
         "restore" => restore::main(),
         "setup" => setup::main(),

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, unmount};
 use units::triggers::Mount;
@@ -56,13 +57,13 @@ fn make_place(unit: &Mount) -> Result<(), String> {
     made.map_err(|error| format!("cannot make {}: {error}", unit.place))
 }
 
+/// How long a device that is named by its label or the like is waited for.
+const DEVICE_WAIT: Duration = Duration::from_secs(30);
+
 /// The device node that `LABEL=`, `UUID=` and the like mean; anything else is itself.
 fn find_device(what: &str) -> Result<String, String> {
     match what.split_once('=') {
-        Some((tag @ ("LABEL" | "UUID" | "PARTLABEL" | "PARTUUID"), _)) => {
-            let found = crate::sys::blocks::find(what);
-            found.ok_or_else(|| format!("no block device has {tag} of {what}"))
-        }
+        Some(("LABEL" | "UUID" | "PARTLABEL", _)) => super::state::find_device(what, DEVICE_WAIT),
         _ => Ok(what.to_owned()),
     }
 }

@@ -72,6 +72,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The device node of a volume that may still be on its way, waited for at most so long.
+///
+/// # Errors
+/// Why there is none.
+pub fn find_device(source: &str, longest: Duration) -> Result<String, String> {
+    let source = Source::parse(source)?;
+    let search = Search::new(source, Patience { longest: Some(longest) })?;
+    Ok(search.find()?.device)
+}
+
 /// The machine goes on without its state, and everybody shall know.
 fn without(why: &str) -> ExitCode {
     let text = format!("state: {why}; the machine goes on without a state partition");
