@@ -3,13 +3,17 @@
 
 pub mod calendar_floor;
 pub mod cmdline;
+pub mod ctl;
 pub mod dhcp;
+pub mod difference;
+pub mod door;
 pub mod identity;
 pub mod limits;
 pub mod lines;
 pub mod machine;
 pub mod modules;
 pub mod mountinfo;
+pub mod node;
 pub mod notify;
 pub mod paths;
 pub mod shipped;

@@ -12,3 +12,9 @@ pub const STATE_UNITS: &str = "/state/units";
 pub const CONTROL_SOCKET: &str = "/run/keelson/control.sock";
 /// Where control groups are mounted.
 pub const GROUP_ROOT: &str = "/sys/fs/cgroup";
+/// How [`STATE_UNITS`] was before the last change.
+pub const STATE_UNITS_BEFORE: &str = "/state/units.before";
+/// The administrator's units where there is no state partition.
+pub const RUN_UNITS: &str = "/run/keelson/units";
+/// How [`RUN_UNITS`] was before the last change.
+pub const RUN_UNITS_BEFORE: &str = "/run/keelson/units.before";

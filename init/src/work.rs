@@ -4,9 +4,13 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use units::event::Outcome;
 use units::load::Loaded;
+use units::plan::ImageFacts;
 use units::probe::ProbeAction;
 use units::source::LoadOptions;
+use units::spec::Condition;
+
 
 /// To the worker `load`: read all unit files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +26,51 @@ pub struct LoadReply {
     pub loaded: Loaded,
     /// When persistent timers last elapsed: name, unix time in microseconds.
     pub stamps: Vec<(Box<str>, i64)>,
+}
+
+/// To the worker `apply`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApplyOrder {
+    /// What to do.
+    pub wish: ApplyWish,
+    /// How definitions are read.
+    pub options: LoadOptions,
+}
+
+/// What to do with the machine's unit files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum ApplyWish {
+    /// Change them.
+    Apply {
+        /// The wire's request, in the wire's own encoding (JSON).
+        request: String,
+        /// What they were before an earlier, unconfirmed change stays what is gone back to.
+        keep_before: bool,
+    },
+    /// Go back.
+    Revert,
+    /// Forget how they were before.
+    Confirm,
+}
+
+/// To the worker `prepare`: look at the world before a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PrepareRequest {
+    /// Conditions in order; the reply names the first that does not hold by its place here.
+    pub conditions: Vec<Condition>,
+    /// The image to make ready: as `RootSource::Image` has it.
+    pub image: Option<Box<str>>,
+    /// Where `images/` and `layers/` are.
+    pub state: Box<str>,
+}
+
+/// From the worker `prepare`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PrepareReply {
+    /// `Ok`, `Unmet` or `Refused`.
+    pub outcome: Outcome,
+    /// What the image says and where its layers are, if one was asked for.
+    pub image: Option<ImageFacts>,
 }
 
 /// To the worker `probe`, which has the unit's main process as descriptor 3; it answers with an `Outcome`.

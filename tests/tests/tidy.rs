@@ -122,7 +122,8 @@ fn transitions_have_no_wildcard() {
                 || line.starts_with("(_, ")
                 || line.contains(", _) =>") && line.starts_with("(State::");
             if wild {
-                problems.push(format!("{}:{number}: a wildcard hides forgotten pairs", source.path));
+                problems
+                    .push(format!("{}:{number}: a wildcard hides forgotten pairs", source.path));
             }
         }
     }
@@ -137,9 +138,8 @@ fn every_limit_is_used_outside_of_its_file() {
         for (number, line) in file.product() {
             let Some(rest) = line.strip_prefix("pub const ") else { continue };
             let name = rest.split(':').next().unwrap_or_default();
-            let used = sources.iter().any(|source| {
-                source.path != file.path && source.text.contains(name)
-            });
+            let used =
+                sources.iter().any(|source| source.path != file.path && source.text.contains(name));
             let used_here = file.text.matches(name).count() > 2;
             if !used && !used_here {
                 problems.push(format!("{}:{number}: {name} limits nothing", file.path));
@@ -187,7 +187,8 @@ fn function_name(line: &str) -> Option<String> {
     let line = line.trim_start();
     let (before, rest) = line.split_once("fn ")?;
     let plain = before.split_whitespace().all(|word| {
-        matches!(word, "async" | "const" | "unsafe" | "extern") || word.starts_with("pub")
+        matches!(word, "async" | "const" | "unsafe" | "extern")
+            || word.starts_with("pub")
             || word.starts_with('"')
     });
     let ends_here = line.ends_with('}') || line.ends_with(';');
@@ -259,7 +260,9 @@ fn the_map_names_every_room() {
         }
     }
     let missing = rooms.iter().filter(|room| !map.contains(&format!("`{room}/")));
-    demand(&missing.map(|room| format!("ARCHITECTURE.md does not name `{room}/`")).collect::<Vec<_>>());
+    demand(
+        &missing.map(|room| format!("ARCHITECTURE.md does not name `{room}/`")).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
@@ -297,8 +300,9 @@ fn files_in_the_tree_are_small() {
         .output()
         .unwrap();
     let names = String::from_utf8(output.stdout).unwrap();
-    let large = names.split('\0').filter(|name| !name.is_empty()).filter(|name| {
-        fs::metadata(root().join(name)).is_ok_and(|file| file.len() > 256 * 1024)
-    });
+    let large = names
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .filter(|name| fs::metadata(root().join(name)).is_ok_and(|file| file.len() > 256 * 1024));
     demand(&large.map(|name| format!("{name} is larger than 256 KiB")).collect::<Vec<_>>());
 }

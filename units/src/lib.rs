@@ -12,6 +12,7 @@ pub mod execution;
 pub mod limits;
 pub mod name;
 pub mod note;
+pub mod plan;
 pub mod probe;
 pub mod resources;
 pub mod run;

@@ -11,13 +11,15 @@ use units::{Body, Severity, UnitName};
 use crate::node::Node;
 use crate::node::action::Outbox;
 use crate::node::api::{Question, reply};
+use crate::node::event::WorkerFault;
 use crate::node::power::Phase;
 use crate::node::work;
 use crate::wire::response::RefusalKind;
-use crate::wire::status::{FaultView, PortView, Remark, UnitDetail, UnitStatus};
+use crate::wire::status::{FaultView, PortView, Remark, UnitDetail, UnitFile, UnitStatus};
 use crate::wire::{
     BootChart, BootStep, Clock, Health, Machine, Metrics, NodePhase, Response, Transition, Version,
 };
+use crate::work::decode;
 
 impl Node {
     pub(super) fn version(&self) -> Version {
@@ -192,6 +194,24 @@ impl Node {
         let sources: Vec<Box<str>> = spec.sources.clone();
         let ticket = self.orders.issue(crate::node::orders::Order::Cat(question));
         out.push(work::order_with(ticket, &["cat"], &sources, None));
+    }
+
+    pub(super) fn on_cat_read(
+        &mut self,
+        question: Question,
+        result: Result<&[u8], WorkerFault>,
+        out: &mut Outbox,
+    ) {
+        let files = result.map_err(|fault| work::describe(&fault)).and_then(|bytes| {
+            decode::<Vec<(String, String)>>(bytes).map_err(|error| error.to_string())
+        });
+        let response = match files {
+            Ok(files) => Response::Files(
+                files.into_iter().map(|(path, text)| UnitFile { path, text }).collect(),
+            ),
+            Err(why) => Response::refused(RefusalKind::Failed, why),
+        };
+        reply(question, response, out);
     }
 
     pub(super) fn boot_chart(&self) -> BootChart {

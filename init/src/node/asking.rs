@@ -39,6 +39,7 @@ impl Node {
                 | Order::Load { .. }
                 | Order::Errand { .. }
                 | Order::Cat(_)
+                | Order::Apply(_)
                 | Order::Flush,
             )
             | None => {}

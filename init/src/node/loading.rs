@@ -61,13 +61,18 @@ impl Node {
             return;
         }
         self.loading.running = true;
-        let options = LoadOptions {
+        let options = self.load_options();
+        let ticket = self.orders.issue(Order::Load { then });
+        out.push(work::order_with(ticket, &["load"], &LoadRequest { options }, None));
+    }
+
+    /// How definitions are read just now.
+    pub(super) fn load_options(&self) -> LoadOptions {
+        LoadOptions {
             facts: self.facts.units.clone(),
             wanted: self.loading.wanted.clone(),
             directories: directories(),
-        };
-        let ticket = self.orders.issue(Order::Load { then });
-        out.push(work::order_with(ticket, &["load"], &LoadRequest { options }, None));
+        }
     }
 
     /// An instance is wanted that is not defined yet.

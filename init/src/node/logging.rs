@@ -20,31 +20,4 @@ impl Node {
     pub(super) fn log_arena(&self, now: Duration) -> LogArena {
         LogArena { bytes: 0, clock: self.clock(now), boot_id: String::new(), disk: None }
     }
-    pub(super) fn on_cat_read(
-        &mut self,
-        _q: Question,
-        _r: Result<&[u8], WorkerFault>,
-        _o: &mut Outbox,
-    ) {
-    }
-    pub(super) fn on_set_limits(
-        &mut self,
-        _q: Question,
-        _u: &UnitName,
-        _l: &Limits,
-        _o: &mut Outbox,
-    ) {
-    }
-    pub(super) fn on_apply(&mut self, q: Question, _r: ApplyRequest, o: &mut Outbox) {
-        reply(q, Response::refused(RefusalKind::NotApplicable, "tmp"), o);
-    }
-    pub(super) fn on_confirm(&mut self, _q: Question, _o: &mut Outbox) {}
-    pub(super) fn on_revert(&mut self, _q: Option<Question>, _o: &mut Outbox) {}
-}
-#[derive(Debug, Default)]
-pub(crate) struct Applying;
-impl Applying {
-    pub(super) fn revert_at(&self) -> Option<Duration> {
-        None
-    }
 }

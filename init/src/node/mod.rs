@@ -6,10 +6,12 @@
 pub mod action;
 mod answers;
 mod api;
+mod applying;
 mod asking;
 mod clients;
 pub mod event;
 mod exec;
+mod limiting;
 mod loading;
 mod logging;
 mod notified;
@@ -32,6 +34,7 @@ pub use action::{Action, Outbox};
 pub use event::Event;
 
 use crate::node::api::Question;
+use crate::node::applying::Applying;
 use crate::node::clients::Clients;
 use crate::node::loading::Loading;
 use crate::node::orders::Orders;
@@ -97,7 +100,8 @@ pub struct Node {
     end_by: Option<Duration>,
     /// When ctrl-alt-del was pressed, lately.
     presses: Vec<Duration>,
-    applying: logging::Applying,
+    /// A change that waits for its confirmation.
+    applying: Applying,
     /// Who is connected.
     clients: Clients,
     /// The boot's story.
@@ -144,7 +148,7 @@ impl Node {
             images: BTreeMap::new(),
             end_by: None,
             presses: Vec::new(),
-            applying: logging::Applying::default(),
+            applying: Applying::default(),
             clients: Clients::default(),
             counters: BTreeMap::new(),
             warnings: Vec::new(),
@@ -172,7 +176,13 @@ impl Node {
     /// When the node wants a `Tick` at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        [self.supervisor.deadline(), self.phase.deadline(), self.clients.deadline()]
+        let deadlines = [
+            self.supervisor.deadline(),
+            self.phase.deadline(),
+            self.clients.deadline(),
+            self.applying.revert_at(),
+        ];
+        deadlines
             .into_iter()
             .flatten()
             .min()
@@ -214,6 +224,7 @@ impl Node {
         self.inbox.push_back(units::Event::Tick);
         self.on_power_tick(now, out);
         self.on_clients_tick(now, out);
+        self.on_applying_tick(now, out);
     }
 
     /// Tells the supervisor what is in the inbox, and translates its orders, until nothing is left.

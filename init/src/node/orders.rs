@@ -7,6 +7,7 @@ use units::event::Request;
 use units::run::{Run, Ticket, UnitId};
 
 use crate::node::api::Question;
+use crate::node::applying::ApplyErrand;
 
 /// What an outstanding order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) enum Order {
     },
     /// The files of a unit are being read for somebody.
     Cat(Question),
+    /// Unit files are being changed.
+    Apply(ApplyErrand),
     /// Log blocks are being written to disk.
     Flush,
     /// The supervisor was asked something.

@@ -78,8 +78,9 @@ impl Token {
 
     /// The word that the kernel carries.
     pub(crate) fn to_mio(self) -> MioToken {
-        let word =
-            u64::from(self.kind as u8) << 56 | u64::from(self.generation) << 32 | u64::from(self.slot);
+        let word = u64::from(self.kind as u8) << 56
+            | u64::from(self.generation) << 32
+            | u64::from(self.slot);
         MioToken(usize::try_from(word).expect("a word has 64 bits on x86-64"))
     }
 

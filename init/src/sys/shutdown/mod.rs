@@ -22,27 +22,10 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use crate::node::action::Power;
 use crate::sys::boot::{Recorder, Setting, since_boot};
 use crate::sys::kmsg::{Kmsg, Level};
 use crate::sys::watchdog::Watchdog;
-
-/// What becomes of the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Power {
-    /// Without power, or without a container.
-    Poweroff,
-    /// Stopped, with power.
-    Halt,
-    /// Started again through the firmware.
-    Reboot {
-        /// A word for the firmware or the boot loader.
-        argument: Option<Box<str>>,
-    },
-    /// Started again with the kernel that was loaded by `kexec`; without one, as `Reboot`.
-    Kexec,
-    /// In a container: PID 1 ends with this code. On a machine, as `Poweroff`.
-    Exit(i32),
-}
 
 /// Everything that the end needs.
 #[derive(Debug)]

@@ -21,13 +21,19 @@ pub fn main() -> ExitCode {
     let Some(LoadRequest { options }) = request.and_then(|bytes| decode(&bytes).ok()) else {
         return super::fail("unreadable request");
     };
+    let files = read_all(&options);
+    let loaded = units::load::load(&files, &options);
+    super::answer(&encode(&LoadReply { loaded, stamps: read_stamps() }))
+}
+
+/// Every unit file of the machine, those of the release included.
+pub(super) fn read_all(options: &LoadOptions) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (path, bytes) in crate::shipped::SHIPPED {
         files.push(SourceFile::regular(path, bytes.as_bytes()));
     }
-    read_directories(&options, &mut files);
-    let loaded = units::load::load(&files, &options);
-    super::answer(&encode(&LoadReply { loaded, stamps: read_stamps() }))
+    read_directories(options, &mut files);
+    files
 }
 
 fn read_directories(options: &LoadOptions, files: &mut Vec<SourceFile>) {

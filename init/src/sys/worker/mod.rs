@@ -3,6 +3,7 @@
 //! A worker reads its request from standard input, writes its result to standard output, complains on
 //! standard error in one line, and exits with zero if the result counts. It has no memory of PID 1's.
 
+pub mod apply;
 pub mod cat;
 pub mod coldplug;
 pub mod load;
@@ -22,6 +23,7 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
     match name {
         "coldplug" => coldplug::main(),
         "load" => load::main(),
+        "apply" => apply::main(),
         "cat" => cat::main(),
         "mount" => mount::mount_main(),
         "unmount" => mount::unmount_main(),

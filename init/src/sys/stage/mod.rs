@@ -1,0 +1,7 @@
+//! tmp
+use std::process::ExitCode;
+/// tmp
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::FAILURE
+}
