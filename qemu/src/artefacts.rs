@@ -77,6 +77,14 @@ impl Artefacts {
             let name = unit.file_name().unwrap_or_default().to_string_lossy();
             disk = disk.unit(&name, &text);
         }
+        let census = workspace_folder().join("boot/demo/files/census");
+        for (path, mode, from) in [
+            ("demo/busybox", 0o755, boot::demo::busybox_program(&self.cache)?),
+            ("demo/census", 0o644, census),
+        ] {
+            let bytes = std::fs::read(&from).map_err(boot::Fault::file("read", &from))?;
+            disk = disk.file(path, mode, &bytes);
+        }
         self.write_disk(&disk, "demo")
     }
 

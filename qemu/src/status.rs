@@ -16,11 +16,13 @@ pub struct Status {
 pub struct UnitStatus {
     /// Its full name.
     pub name: String,
-    /// Where it is meant to be: `up`, `down`, `again`.
-    pub goal: String,
+    /// Whether it is meant to be up.
+    pub wanted: bool,
     /// Where it is: `up`, `starting`, `failed` …
     pub state: String,
-    /// Why it is not up, if it says so.
+    /// It is up, and its readiness probe agrees.
+    pub ready: bool,
+    /// Why its last run failed, if it did.
     pub fault: String,
 }
 
@@ -46,9 +48,7 @@ impl Status {
 
     /// The units that are meant to be up and are not yet.
     pub fn not_yet_up(&self) -> Vec<&UnitStatus> {
-        let settled = ["up", "skipped"];
-        let late = |unit: &&UnitStatus| unit.goal != "down" && !settled.contains(&&*unit.state);
-        self.units.iter().filter(late).collect()
+        self.units.iter().filter(|unit| unit.wanted && !unit.is_settled()).collect()
     }
 
     /// A unit that will not come up by itself any more.
@@ -63,13 +63,24 @@ impl Status {
 }
 
 impl UnitStatus {
+    /// Where it is meant to be, or where a condition of its own leaves it.
+    fn is_settled(&self) -> bool {
+        match self.state.as_str() {
+            "up" => self.ready,
+            "skipped" => true,
+            _ => false,
+        }
+    }
+
     fn read(value: &Value) -> UnitStatus {
-        let text = |key| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let flag = |pointer| value.pointer(pointer).and_then(Value::as_bool).unwrap_or_default();
         UnitStatus {
-            name: text("name"),
-            goal: text("goal"),
-            state: text("state"),
-            fault: text("fault"),
+            name: text("/name").to_owned(),
+            wanted: flag("/wanted"),
+            state: text("/state").to_owned(),
+            ready: flag("/ready"),
+            fault: text("/fault/text").to_owned(),
         }
     }
 }
@@ -85,15 +96,15 @@ mod tests {
     #[test]
     fn the_document_is_found_among_other_lines() {
         let status = Status::find(&lines(
-            "keelctl status --json\n{\"units\":[\n {\"name\":\"web.service\",\"goal\":\"up\",\
-             \"state\":\"starting\"},{\"name\":\"old.timer\",\"goal\":\"down\",\"state\":\"down\"}],\
-             \"pid1\":{\"pss_kb\":7}}\nt=3.1 unit web up\nkeelson# ",
+            "keelctl status --json\n{\"units\":[\n {\"name\":\"web.service\",\"wanted\":true,\
+             \"state\":\"up\",\"ready\":false},{\"name\":\"old.timer\",\"wanted\":false,\
+             \"state\":\"down\",\"ready\":false}],\"clock\":{\"now-us\":7}}\nt=3.1 unit web up\n",
         ))
         .unwrap();
-        assert_eq!(status.unit("web").unwrap().state, "starting");
-        assert_eq!(status.not_yet_up().len(), 1);
+        assert_eq!(status.unit("web").unwrap().state, "up");
+        assert_eq!(status.not_yet_up().len(), 1, "it is not ready");
         assert!(status.failed().is_none());
-        assert_eq!(status.number("/pid1/pss_kb"), Some(7));
+        assert_eq!(status.number("/clock/now-us"), Some(7));
         assert!(Status::find(&lines("keelctl status --json\n{\"units\":[\nt=3.1 cut")).is_none());
     }
 }
