@@ -66,3 +66,9 @@ pub const BLOCK_DEVICES_MAX: usize = 256;
 pub const CONSOLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// Most entries of one list in a DHCP message (resolvers, routes) that are looked at.
 pub const DHCP_LIST_MAX: usize = 32;
+/// Room for one answer of rtnetlink.
+pub const NETLINK_BUFFER_BYTES: usize = 32 * 1024;
+/// Most interfaces, and most addresses, that are looked at.
+pub const LINKS_MAX: usize = 8192;
+/// Longest DHCP message that is taken.
+pub const DHCP_MESSAGE_BYTES_MAX: usize = 2048;

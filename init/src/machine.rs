@@ -4,16 +4,17 @@
 //! Strict: a key that is not known is an error with its line and column. A file with an error does not
 //! count at all, so that no half of it holds; the machine then runs with what is left.
 
+mod kernel_ip;
 mod network;
 mod values;
 
+pub use kernel_ip::KernelIp;
 pub use network::{Dhcp, Interface, Network, Route, SlaacMode};
 pub use values::{Prefix, Size, Span};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::identity::is_hostname;
@@ -205,11 +206,6 @@ impl MachineConfig {
                 (MachineConfig::default(), problems)
             }
         }
-    }
-
-    /// The resolvers, those of all interfaces' own configuration included.
-    pub fn resolvers(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.network.resolvers.iter().copied()
     }
 }
 

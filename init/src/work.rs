@@ -11,7 +11,6 @@ use units::probe::ProbeAction;
 use units::source::LoadOptions;
 use units::spec::Condition;
 
-
 /// To the worker `load`: read all unit files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadRequest {

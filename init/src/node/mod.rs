@@ -182,10 +182,7 @@ impl Node {
             self.clients.deadline(),
             self.applying.revert_at(),
         ];
-        deadlines
-            .into_iter()
-            .flatten()
-            .min()
+        deadlines.into_iter().flatten().min()
     }
 
     fn take(&mut self, event: Event<'_>, now: Duration, out: &mut Outbox) {

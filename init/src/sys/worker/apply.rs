@@ -25,12 +25,10 @@ pub fn main() -> ExitCode {
     };
     let place = Place::find();
     let report = match &order.wish {
-        ApplyWish::Apply { request, keep_before } => {
-            match serde_json::from_str(request) {
-                Ok(request) => apply(&place, &request, *keep_before, &order.options),
-                Err(error) => Err(error.to_string()),
-            }
-        }
+        ApplyWish::Apply { request, keep_before } => match serde_json::from_str(request) {
+            Ok(request) => apply(&place, &request, *keep_before, &order.options),
+            Err(error) => Err(error.to_string()),
+        },
         ApplyWish::Revert => revert(&place, &order.options),
         ApplyWish::Confirm => forget(&place.before).map(|()| ApplyReport::default()),
     };
@@ -126,8 +124,7 @@ fn replaced(files: &[SourceFile], place: &Place, request: &ApplyRequest) -> Vec<
     let given = |file: &&SourceFile| {
         request.files.iter().any(|new| Some(&*new.path) == file.path.strip_prefix(&*prefix))
     };
-    let goes =
-        |file: &&SourceFile| given(file) || request.whole && file.path.starts_with(&*prefix);
+    let goes = |file: &&SourceFile| given(file) || request.whole && file.path.starts_with(&*prefix);
     let mut planned: Vec<SourceFile> = files.iter().filter(|f| !goes(f)).cloned().collect();
     planned.extend(request.files.iter().map(|file| source_file(&prefix, file)));
     planned

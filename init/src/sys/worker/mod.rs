@@ -9,6 +9,8 @@ pub mod coldplug;
 pub mod load;
 pub mod modprobe;
 pub mod mount;
+pub mod network;
+pub mod online;
 pub mod restore;
 pub mod setup;
 pub mod stamp;
@@ -28,6 +30,8 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
         "mount" => mount::mount_main(),
         "unmount" => mount::unmount_main(),
         "modprobe" => modprobe::main(arguments),
+        "network" => network::main(),
+        "online" => online::main(),
         "restore" => restore::main(),
         "setup" => setup::main(),
         "state" => state::main(),
@@ -60,4 +64,12 @@ pub fn request() -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Tells the supervisor something (sd_notify(3)); without one to tell, nothing.
+pub fn notify(text: &str) {
+    let Ok(path) = std::env::var("NOTIFY_SOCKET") else { return };
+    let socket = std::os::unix::net::UnixDatagram::unbound();
+    // Whoever waits for this in vain says so when its time is over.
+    let _ = socket.and_then(|socket| socket.send_to(text.as_bytes(), path));
 }
