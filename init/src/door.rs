@@ -22,6 +22,8 @@ pub fn enter(arguments: Vec<OsString>) -> ExitCode {
             let worker = words.get(2).map(String::as_str).unwrap_or_default();
             sys::worker::main(worker, words.get(3..).unwrap_or_default())
         }
+        // The kernel asks for what it finds missing: `modprobe -q -- fs-overlay`.
+        ("modprobe", _) => sys::worker::main("modprobe", words.get(1..).unwrap_or_default()),
         _ if std::process::id() == 1 => sys::pid1::main(&words),
         ("init", _) => not_the_first(),
         (_, _) => crate::ctl::main(&words),
