@@ -28,7 +28,11 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 const TOTAL: &[&str] = &["units/src/next.rs"];
 
 /// Functions that are longer, and why that is right.
-const LONG_FUNCTIONS: &[(&str, &str)] = &[];
+const LONG_FUNCTIONS: &[(&str, &str)] = &[
+    ("on_asked", "one total match over the vocabulary of requests"),
+    ("translate", "one total match over the supervisor's orders"),
+    ("perform", "one total match over the node's orders"),
+];
 
 /// Files that are longer, and why that is right.
 const LONG_FILES: &[(&str, &str)] = &[];
@@ -68,7 +72,10 @@ fn collect(directory: &Path, found: &mut Vec<Source>) {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-            found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+            // A file of golden bytes is a test as a whole.
+            if !name.ends_with("golden.rs") {
+                found.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+            }
         }
     }
 }

@@ -159,7 +159,11 @@ impl Node {
         let response = match answer {
             Answer::Unknown => Response::refused(RefusalKind::UnknownUnit, "there is no such unit"),
             Answer::Refused(why) => Response::refused(RefusalKind::NotApplicable, why),
-            other => Response::Done(other),
+            done @ (Answer::Ok
+            | Answer::Already
+            | Answer::Skipped(_)
+            | Answer::Failed(_)
+            | Answer::Cancelled) => Response::Done(done),
         };
         reply(question, response, out);
     }

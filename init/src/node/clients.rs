@@ -9,7 +9,6 @@ use crate::node::Node;
 use crate::node::action::{Action, Outbox};
 use crate::node::api::{Question, reply};
 use crate::node::event::{ClientId, Peer};
-use crate::node::orders::Order;
 use crate::wire::Response;
 use units::service::Signal;
 
@@ -51,8 +50,7 @@ impl Node {
     pub(super) fn on_left(&mut self, client: ClientId, now: Duration, out: &mut Outbox) {
         self.clients.peers.remove(&client);
         self.clients.log_waiters.retain(|(question, _)| question.client != client);
-        let is_guest = |order: &Order| matches!(order, Order::Exec { question, .. } if question.client == client);
-        for ticket in self.orders.tickets_of(is_guest) {
+        for ticket in self.orders.guests_of(client) {
             out.push(Action::SignalGuest { ticket, signal: Signal::HUP });
             self.clients.abandoned.push((ticket, now + ABANDONED_FOR));
         }

@@ -1,7 +1,7 @@
 //! Guests: programs that somebody runs inside a unit (`keelctl exec`).
 
 use units::note::StateName;
-use units::plan::{Entry, join};
+use units::plan::{Entry, Plan, join};
 use units::run::{ExitStatus, Run, Ticket};
 use units::service::Signal;
 
@@ -30,23 +30,23 @@ impl Node {
                     [terminal] => [terminal; 3],
                     _ => [0; 3],
                 };
-                out.push(Action::Exec { ticket, run, plan: Box::new(plan), stdio });
+                out.push(Action::Exec { ticket, run, plan, stdio });
             }
             Err(response) => {
                 drop_all(descriptors, out);
-                reply(question, response, out);
+                reply(question, *response, out);
             }
         }
     }
 
-    fn plan_guest(&self, request: &ExecRequest) -> Result<(Run, units::plan::Plan), Response> {
+    fn plan_guest(&self, request: &ExecRequest) -> Result<(Run, Box<Plan>), Box<Response>> {
         let name = &request.unit;
-        let Some(id) = self.supervisor.id(name) else { return Err(self.unknown(name)) };
-        let unit = self.supervisor.view().unit(id).ok_or_else(|| self.unknown(name))?;
+        let Some(id) = self.supervisor.id(name) else { return Err(Box::new(self.unknown(name))) };
+        let unit = self.supervisor.view().unit(id).ok_or_else(|| Box::new(self.unknown(name)))?;
         let runs = matches!(unit.state, StateName::Up | StateName::Starting | StateName::Reloading);
         if !runs || unit.main_pid.is_none() {
             let text = format!("unit {} has no process to enter; start it first", name.short());
-            return Err(Response::refused(RefusalKind::NotApplicable, text));
+            return Err(Box::new(Response::refused(RefusalKind::NotApplicable, text)));
         }
         let entry = Entry {
             arguments: request.arguments.iter().map(|word| word.as_str().into()).collect(),
@@ -55,9 +55,10 @@ impl Node {
             user: request.user.as_deref().map(Into::into),
             terminal: request.terminal,
         };
-        let plan = join(unit.spec, &entry, &self.plan_facts(id))
-            .map_err(|error| Response::refused(RefusalKind::NotApplicable, error.to_string()))?;
-        Ok((Run { unit: id, number: unit.run }, plan))
+        let plan = join(unit.spec, &entry, &self.plan_facts(id)).map_err(|error| {
+            Box::new(Response::refused(RefusalKind::NotApplicable, error.to_string()))
+        })?;
+        Ok((Run { unit: id, number: unit.run }, Box::new(plan)))
     }
 
     pub(super) fn on_exec_spawned(
@@ -98,9 +99,7 @@ impl Node {
         out: &mut Outbox,
     ) {
         let wanted = Question { client: question.client, id: request };
-        let is_it =
-            |order: &Order| matches!(order, Order::Exec { question, .. } if *question == wanted);
-        let Some(ticket) = self.orders.tickets_of(is_it).first().copied() else {
+        let Some(ticket) = self.orders.guest(wanted) else {
             let text = format!("no program of request {request} runs");
             return reply(question, Response::refused(RefusalKind::NotApplicable, text), out);
         };

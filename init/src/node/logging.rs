@@ -1,12 +1,8 @@
 //! tmp until the log store is here
 use crate::node::Node;
-use crate::node::action::Outbox;
-use crate::node::api::{Question, reply};
 use crate::node::event::{Stream, WorkerFault};
-use crate::wire::response::{LogArena, RefusalKind};
-use crate::wire::{ApplyRequest, Limits, Response};
+use crate::wire::response::LogArena;
 use std::time::Duration;
-use units::UnitName;
 use units::run::UnitId;
 
 impl Node {

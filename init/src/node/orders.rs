@@ -8,6 +8,7 @@ use units::run::{Run, Ticket, UnitId};
 
 use crate::node::api::Question;
 use crate::node::applying::ApplyErrand;
+use crate::node::event::ClientId;
 
 /// What an outstanding order is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +110,20 @@ impl Orders {
         self.waiting.remove(&ticket)
     }
 
-    /// The tickets of orders for which `wanted` holds.
-    pub(crate) fn tickets_of(&self, wanted: impl Fn(&Order) -> bool) -> Vec<Ticket> {
-        self.waiting.iter().filter(|(_, order)| wanted(order)).map(|(ticket, _)| *ticket).collect()
+    /// The guests of a client.
+    pub(crate) fn guests_of(&self, client: ClientId) -> Vec<Ticket> {
+        self.guests().filter(|(_, asked)| asked.client == client).map(|(t, _)| t).collect()
+    }
+
+    /// The guest that a question started.
+    pub(crate) fn guest(&self, wanted: Question) -> Option<Ticket> {
+        self.guests().find(|(_, asked)| *asked == wanted).map(|(ticket, _)| ticket)
+    }
+
+    fn guests(&self) -> impl Iterator<Item = (Ticket, Question)> {
+        self.waiting.iter().filter_map(|(ticket, order)| {
+            if let Order::Exec { question, .. } = order { Some((*ticket, *question)) } else { None }
+        })
     }
 
     /// How many are outstanding.

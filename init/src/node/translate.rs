@@ -5,15 +5,14 @@ use std::time::Duration;
 use units::event::{Outcome, Refusal};
 use units::execution::DirectoryPlace;
 use units::plan::{PlanError, PlanFacts, plan};
-use units::run::{Role, Run, Ticket, UnitId};
+use units::run::{Run, Ticket, UnitId};
 use units::service::PreserveMode;
 use units::{Action as UnitAction, Body, UnitName};
 
 use crate::node::action::{Action, Outbox};
 use crate::node::event::{Fault, WorkerFault};
-use crate::node::orders::{Asker, Order};
+use crate::node::orders::Order;
 use crate::node::{Node, work};
-use crate::wire;
 
 impl Node {
     /// Carries one order of the supervisor on.

@@ -14,8 +14,8 @@ use rustix::net::{
 };
 
 use crate::limits::{
-    CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, FRAME_DESCRIPTORS_MAX, RECORDS_PER_TURN_MAX,
-    REQUEST_BYTES_MAX,
+    CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, FRAME_DESCRIPTORS_MAX, READ_REQUEST_BYTES_MAX,
+    RECORDS_PER_TURN_MAX, REQUEST_BYTES_MAX,
 };
 use crate::node::Event;
 use crate::node::event::{ClientId, Peer};
@@ -50,10 +50,10 @@ pub(crate) struct Clients {
 }
 
 impl Client {
-    fn new(socket: OwnedFd) -> Client {
+    fn new(socket: OwnedFd, request_bytes_max: u32) -> Client {
         Client {
             socket,
-            decoder: FrameDecoder::new(REQUEST_BYTES_MAX),
+            decoder: FrameDecoder::new(request_bytes_max),
             received: VecDeque::new(),
             unsent: VecDeque::new(),
             sent: 0,
@@ -140,7 +140,10 @@ impl Shore {
         };
         self.clients.last += 1;
         let id = ClientId(self.clients.last);
-        let source = Source::Client { id, client: Client::new(socket) };
+        // Only root sends files; what others may ask is short.
+        let request_bytes_max =
+            if peer.uid == 0 { REQUEST_BYTES_MAX } else { READ_REQUEST_BYTES_MAX };
+        let source = Source::Client { id, client: Client::new(socket, request_bytes_max) };
         match self.sources.add(source, Some(Interest::READABLE)) {
             Ok(token) => {
                 self.clients.tokens.insert(id, token);

@@ -422,10 +422,7 @@ impl Shore {
     }
 
     fn attachment(&self, response: &Response) -> Option<OwnedFd> {
-        match response {
-            Response::Logs(_) => self.log_arena(),
-            _ => None,
-        }
+        if matches!(response, Response::Logs(_)) { self.log_arena() } else { None }
     }
 }
 

@@ -168,11 +168,4 @@ impl Shore {
         self.buffer = buffer;
         result
     }
-
-    /// Keeps a source in the next turn without the kernel's telling.
-    pub(crate) fn heat(&mut self, token: Token) {
-        if !self.hot.contains(&token) {
-            self.hot.push(token);
-        }
-    }
 }

@@ -158,9 +158,4 @@ impl Sources {
         self.get(token)?;
         Some(self.slots.remove(usize::try_from(token.slot).ok()?).source)
     }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
 }

@@ -18,7 +18,7 @@ use crate::limits::{WORKER_COMPLAINT_BYTES_MAX, WORKER_RESULT_BYTES_MAX};
 use crate::node::event::WorkerFault;
 
 /// The descriptor under which a worker finds the process that it is about.
-pub const TARGET_DESCRIPTOR: i32 = 3;
+pub(crate) const TARGET_DESCRIPTOR: i32 = 3;
 
 /// One worker.
 #[derive(Debug)]
