@@ -6,6 +6,7 @@ use tests::fuzz::{Random, mutate};
 use tests::oracle::{ask, inputs, systemd_tool, text_of};
 use units::calendar::{Calendar, Civil};
 use units::text::{escape, timespan};
+use units::{UnitKind, systemd};
 
 /// What a calendar expression comes to: its normal text and its next three times.
 #[derive(Debug, PartialEq)]
@@ -204,4 +205,31 @@ fn escapes_of_names() {
             "unescape path {text:?}"
         );
     }
+}
+
+#[test]
+fn every_directive_of_systemd_has_a_row() {
+    let tool = systemd_tool("systemd");
+    let answer = text_of(&ask(&tool, "UTC", &["--dump-configuration-items"]));
+    let mut section = String::new();
+    let (mut lacking, mut seen) = (Vec::new(), 0);
+    for line in answer.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        }
+        let kind = match section.as_str() {
+            "Unit" | "Install" | "Service" => UnitKind::Service,
+            "Socket" => UnitKind::Socket,
+            "Mount" => UnitKind::Mount,
+            "Timer" => UnitKind::Timer,
+            _ => continue,
+        };
+        let Some((name, _)) = line.split_once('=') else { continue };
+        seen += 1;
+        if systemd::find(kind, &section, name).is_none() {
+            lacking.push(format!("[{section}] {name}="));
+        }
+    }
+    assert!(seen > 700, "systemd told of {seen} directives only");
+    assert!(lacking.is_empty(), "no row for {lacking:#?}");
 }

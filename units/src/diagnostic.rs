@@ -36,7 +36,7 @@ pub enum Severity {
     Note,
     /// The unit is loaded, but not all that was written has effect.
     Warning,
-    /// The unit is not loaded.
+    /// The unit is not loaded, or cannot start as it is written.
     Error,
 }
 

@@ -30,8 +30,12 @@ pub mod view;
 // Text: files in, specs and remarks out.
 pub mod calendar;
 pub mod diagnostic;
+mod draft;
+mod finish;
 pub mod load;
+mod native;
 pub mod source;
+pub mod systemd;
 pub mod text;
 
 pub use action::{Action, Answer, Outbox};

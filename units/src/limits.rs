@@ -24,3 +24,31 @@ pub const COMMANDS_MAX: usize = 256;
 pub const COMMAND_WORDS_MAX: usize = 1024;
 /// Most values of one field of a calendar expression.
 pub const CALENDAR_COMPONENTS_MAX: usize = 240;
+/// How long a unit may take to start and for each step of stopping, unless it says otherwise.
+pub const PHASE_TIMEOUT: Duration = Duration::from_secs(90);
+/// The wait before a restart unless the unit says otherwise (systemd's default).
+pub const RESTART_DELAY: Duration = Duration::from_millis(100);
+/// A run that was up this long makes the waits before restarts begin anew.
+pub const RESTART_RESET_AFTER: Duration = Duration::from_secs(60);
+/// Longest single value of a directive, specifiers replaced, in bytes.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Most conditions of one unit.
+pub const CONDITIONS_MAX: usize = 128;
+/// Most times of one timer.
+pub const ELAPSES_MAX: usize = 64;
+/// A span that no machine lives to see the end of (136 years); can be added to any moment.
+pub const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// Highest number of a processor or memory node.
+pub const PROCESSORS_MAX: u16 = 8191;
+/// Most descriptors that one unit may keep with us.
+pub const DESCRIPTORS_MAX: u32 = 4096;
+/// Most addresses of one socket unit.
+pub const LISTENS_MAX: usize = 64;
+/// Longest name of a local socket in bytes (`sun_path`, less the NUL).
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+/// Most links that are followed from an alias to its unit.
+pub const ALIAS_DEPTH_MAX: usize = 16;
+/// Most remarks of one load.
+pub const DIAGNOSTICS_MAX: usize = 10_000;
+/// Most cycles that one load reports.
+pub const CYCLES_MAX: usize = 32;

@@ -1,17 +1,30 @@
 //! Files in, specs and remarks out.
 
+mod builtin;
+mod cycles;
+mod imply;
+mod relate;
+mod remarks;
+mod set;
+mod tree;
+
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
+use crate::draft::Link;
 use crate::name::UnitName;
 use crate::source::{LoadOptions, SourceFile};
-use crate::spec::Spec;
+use crate::spec::{CONNECTION_INSTANCE, Spec};
+use remarks::Remarks;
+use set::Set;
+use tree::Tree;
 
 /// What a set of files says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Loaded {
     /// One spec per unit that can run, sorted by name. Templates themselves are not among them,
-    /// except those that an `Accept=yes` socket starts.
+    /// except those that an `Accept=yes` socket starts: see [`Spec::for_connection`].
     pub specs: Vec<Spec>,
     /// Units that may not be started, sorted.
     pub masked: Vec<UnitName>,
@@ -27,6 +40,41 @@ pub struct Loaded {
 /// A broken file yields diagnostics and spares the rest. The same input gives the same output,
 /// whatever the order of `files`.
 #[must_use]
-pub fn load(_files: &[SourceFile], _options: &LoadOptions) -> Loaded {
-    Loaded::default()
+pub fn load(files: &[SourceFile], options: &LoadOptions) -> Loaded {
+    let mut sorted: Vec<&SourceFile> = files.iter().collect();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    sorted.dedup_by(|a, b| a.path == b.path);
+    let mut remarks = Remarks::new(&sorted);
+    let tree = Tree::new(&sorted, options, &mut remarks);
+    let mut set = Set::new(&sorted, options, tree, remarks);
+    set.fill();
+    let links = relate::relate(&mut set);
+    cycles::remark(&links, &mut set.remarks);
+    let specs = finish(&mut set, links);
+    Loaded {
+        specs,
+        masked: set.tree.masked.into_iter().collect(),
+        broken: set.broken.into_iter().collect(),
+        diagnostics: set.remarks.finish(),
+    }
 }
+
+/// Members become specs.
+fn finish(set: &mut Set<'_>, mut links: BTreeMap<UnitName, Vec<Link>>) -> Vec<Spec> {
+    let mut specs = Vec::new();
+    for (name, member) in std::mem::take(&mut set.members) {
+        let mut spec = member.spec;
+        spec.relations = relate::relations(&links.remove(&name).unwrap_or_default());
+        spec.aliases = set.tree.names_of(&name).split_off(1);
+        if name.instance() == Some(CONNECTION_INSTANCE) {
+            spec.name = name.template().unwrap_or(name);
+        }
+        spec.sources.shrink_to_fit();
+        specs.push(spec);
+    }
+    specs.sort_by(|a, b| a.name.cmp(&b.name));
+    specs
+}
+
+#[cfg(test)]
+mod tests;

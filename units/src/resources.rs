@@ -49,7 +49,7 @@ pub enum Amount {
 }
 
 /// Limits for one block device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IoDevice {
     /// A device node, or any path on the file system of the device.
     pub path: Box<str>,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::container::Container;
 use crate::execution::Execution;
+use crate::limits::{PHASE_TIMEOUT, RESTART_DELAY, RESTART_RESET_AFTER};
 use crate::name::UnitName;
 use crate::probe::Probes;
 use crate::resources::Resources;
 
 /// A unit that runs processes: commands, life, surroundings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     /// When it counts as up.
     pub startup: Startup,
@@ -136,9 +137,9 @@ pub struct Command {
 pub enum Argument {
     /// Taken as it is.
     Literal(Box<str>),
-    /// `${NAME}` within are replaced; stays one word.
+    /// `${NAME}` within are replaced, `$$` is `$`; stays one word.
     Expand(Box<str>),
-    /// `$NAME` alone: its value split at white space into zero or more words.
+    /// `$NAME` alone, here without its `$`: its value split at white space into zero or more words.
     Split(Box<str>),
 }
 
@@ -161,6 +162,22 @@ pub struct Restart {
     pub force: ExitSet,
     /// `RestartMode=direct`: dependents are not told of the failure in between.
     pub direct: bool,
+}
+
+impl Default for Restart {
+    /// As systemd without any of its directives: never, and 100 ms each time if it were.
+    fn default() -> Restart {
+        Restart {
+            policy: RestartPolicy::No,
+            delay: RESTART_DELAY,
+            delay_max: RESTART_DELAY,
+            steps: 0,
+            reset_after: RESTART_RESET_AFTER,
+            prevent: ExitSet::default(),
+            force: ExitSet::default(),
+            direct: false,
+        }
+    }
 }
 
 /// `Restart=`.
@@ -204,6 +221,21 @@ pub struct Timeouts {
     pub start_failure: TimeoutMode,
     /// `TimeoutStopFailureMode=`.
     pub stop_failure: TimeoutMode,
+}
+
+impl Default for Timeouts {
+    /// As systemd's own defaults: 90 s to start and for each step of stopping, the rest unlimited.
+    fn default() -> Timeouts {
+        Timeouts {
+            start: Some(PHASE_TIMEOUT),
+            stop: Some(PHASE_TIMEOUT),
+            abort: Some(PHASE_TIMEOUT),
+            runtime: None,
+            watchdog: None,
+            start_failure: TimeoutMode::Terminate,
+            stop_failure: TimeoutMode::Terminate,
+        }
+    }
 }
 
 /// What follows a timeout.

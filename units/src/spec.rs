@@ -13,6 +13,10 @@ pub use crate::resources::*;
 pub use crate::service::*;
 pub use crate::triggers::*;
 
+/// The instance in the spec of a template that an `Accept=yes` socket starts; stands where the name
+/// of the connection will.
+pub const CONNECTION_INSTANCE: &str = "KEELSON.CONNECTION";
+
 /// One unit as its author wants it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -50,6 +54,8 @@ pub struct Spec {
     pub job_timeout: Option<Duration>,
     /// What `keelctl enable` links, and what makes the unit part of the boot.
     pub install: Install,
+    /// `[X-Fleet]`: on which machines of a cluster it may run; `None`: on this one.
+    pub placement: Option<Box<Placement>>,
     /// The part that depends on the kind.
     pub body: Body,
 }
@@ -219,6 +225,23 @@ pub struct Install {
     pub default_instance: Option<Box<str>>,
 }
 
+/// `[X-Fleet]`, in the words of fleet's unit files.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Placement {
+    /// `MachineID=`: only there.
+    pub machine_id: Option<Box<str>>,
+    /// `MachineOf=`: where these units are.
+    pub machine_of: Vec<Box<str>>,
+    /// `MachineMetadata=`: `key=value`, each of which the machine must have.
+    pub metadata: Vec<Box<str>>,
+    /// `Conflicts=`: not where units are whose names match one of these globs.
+    pub conflicts: Vec<Box<str>>,
+    /// `Replaces=`: takes the place of these units.
+    pub replaces: Vec<Box<str>>,
+    /// `Global=`: on every machine.
+    pub global: bool,
+}
+
 impl Spec {
     /// A spec with nothing but a name and a body; relations and limits at their defaults.
     #[must_use]
@@ -241,6 +264,7 @@ impl Spec {
             ignore_on_isolate: false,
             job_timeout: None,
             install: Install::default(),
+            placement: None,
             body,
         }
     }

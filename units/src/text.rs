@@ -3,8 +3,11 @@
 //! Each is a pure function from text to value. A value that cannot be is a [`BadValue`] that says
 //! where in the text the fault is.
 
+pub mod address;
+pub mod base64;
 pub mod capability;
 pub mod command;
+pub mod errno;
 pub mod escape;
 pub mod family;
 pub mod lines;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::calendar::Calendar;
 use crate::execution::Execution;
+use crate::limits::PHASE_TIMEOUT;
 use crate::name::UnitName;
 
 /// `.timer`.
@@ -28,6 +29,24 @@ pub struct Timer {
     pub on_clock_change: bool,
     /// `OnTimezoneChange=`.
     pub on_timezone_change: bool,
+}
+
+impl Timer {
+    /// A timer that starts `unit`, at no time yet.
+    #[must_use]
+    pub fn new(unit: UnitName) -> Timer {
+        Timer {
+            unit,
+            elapses: Vec::new(),
+            accuracy: Duration::from_secs(60),
+            randomized_delay: Duration::ZERO,
+            fixed_random_delay: false,
+            persistent: false,
+            remain_after_elapse: true,
+            on_clock_change: false,
+            on_timezone_change: false,
+        }
+    }
 }
 
 /// One time of a timer.
@@ -85,6 +104,31 @@ pub struct Socket {
     pub trigger_burst: u32,
 }
 
+impl Socket {
+    /// A socket that starts `unit` and listens on nothing yet.
+    #[must_use]
+    pub fn new(unit: UnitName) -> Socket {
+        Socket {
+            unit,
+            listens: Vec::new(),
+            accept: false,
+            connections_max: 64,
+            connections_per_source_max: 64,
+            backlog: 4096,
+            user: None,
+            group: None,
+            mode: 0o666,
+            directory_mode: 0o755,
+            descriptor_name: None,
+            links: Vec::new(),
+            remove_on_stop: false,
+            options: Box::default(),
+            trigger_interval: Duration::from_secs(2),
+            trigger_burst: 20,
+        }
+    }
+}
+
 /// Options of a socket (socket(7), tcp(7), ip(7)).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is named as its directive in systemd.socket(5)")]
@@ -107,6 +151,7 @@ pub struct SocketOptions {
     pub send_buffer_bytes: Option<u64>,
     pub pass_credentials: bool,
     pub pass_security: bool,
+    pub pass_packet_info: bool,
     pub ip_tos: Option<i32>,
     pub ip_ttl: Option<i32>,
     pub pipe_bytes: Option<u64>,
@@ -174,4 +219,23 @@ pub struct Mount {
     pub read_write_only: bool,
     /// Surroundings of the child that mounts.
     pub execution: Box<Execution>,
+}
+
+impl Mount {
+    /// A mount at `place` of nothing yet.
+    #[must_use]
+    pub fn new(place: &str) -> Mount {
+        Mount {
+            what: "".into(),
+            place: place.into(),
+            fs_type: "".into(),
+            options: "".into(),
+            directory_mode: 0o755,
+            timeout: PHASE_TIMEOUT,
+            lazy_unmount: false,
+            force_unmount: false,
+            read_write_only: false,
+            execution: Box::default(),
+        }
+    }
 }

@@ -4,22 +4,26 @@ use super::{BadValue, is_space};
 use crate::resources::Amount;
 
 /// Larger units stand first: within one text they may only become smaller.
-const UNITS: [(&str, u64); 8] = [
-    ("E", 1 << 60),
-    ("P", 1 << 50),
-    ("T", 1 << 40),
-    ("G", 1 << 30),
-    ("M", 1 << 20),
-    ("K", 1 << 10),
-    ("B", 1),
-    ("", 1),
-];
+const UNITS: [(&str, u32); 8] =
+    [("E", 6), ("P", 5), ("T", 4), ("G", 3), ("M", 2), ("K", 1), ("B", 0), ("", 0)];
 
-/// Reads `512M`, `1.5G`, `4096`, `1G 500M`.
+/// Reads `512M`, `1.5G`, `4096`, `1G 500M`, in powers of 1024.
 ///
 /// # Errors
 /// When the text is no size or is larger than can be counted.
 pub fn parse_bytes(text: &str) -> Result<u64, BadValue> {
+    parse_powers(text, 1024)
+}
+
+/// Reads a rate such as `10M`, in powers of 1000, as the directives for disks have it.
+///
+/// # Errors
+/// As [`parse_bytes`].
+pub fn parse_rate(text: &str) -> Result<u64, BadValue> {
+    parse_powers(text, 1000)
+}
+
+fn parse_powers(text: &str, base: u64) -> Result<u64, BadValue> {
     let bad = || BadValue::new(format!("`{text}` is no size")).advise(ADVICE);
     let mut total = 0u64;
     let mut first_unit = 0;
@@ -29,7 +33,9 @@ pub fn parse_bytes(text: &str) -> Result<u64, BadValue> {
         let after = after.trim_start_matches(is_space);
         let found = UNITS.iter().enumerate().skip(first_unit);
         let (index, unit, after) = found
-            .filter_map(|(index, (name, unit))| Some((index, *unit, after.strip_prefix(name)?)))
+            .filter_map(|(index, (name, power))| {
+                Some((index, base.pow(*power), after.strip_prefix(name)?))
+            })
             .next()
             .ok_or_else(bad)?;
         first_unit = index + 1;

@@ -129,6 +129,24 @@ fn digits(text: &str, from: usize, count: usize, base: u32) -> Option<(u32, usiz
     all.then(|| Some((u32::from_str_radix(digits, base).ok()?, from + count)))?
 }
 
+/// The whole text with C escapes decoded; blanks and quotes are ordinary characters.
+///
+/// # Errors
+/// When an escape makes bytes that are no UTF-8.
+pub fn unescape(text: &str) -> Result<String, BadValue> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if c == '\\' {
+            at += decode(&text[at..], &mut bytes).map_err(|bad| bad.at(at, 2))?;
+        } else {
+            push(&mut bytes, c);
+            at += c.len_utf8();
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| BadValue::new("an escape makes bytes that are no UTF-8"))
+}
+
 /// Words at blanks without any quoting, with their places.
 pub fn plain(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut from = 0;
