@@ -10,6 +10,7 @@ pub mod door;
 pub mod identity;
 pub mod limits;
 pub mod lines;
+pub mod logs;
 pub mod machine;
 pub mod modules;
 pub mod mountinfo;

@@ -72,3 +72,11 @@ pub const NETLINK_BUFFER_BYTES: usize = 32 * 1024;
 pub const LINKS_MAX: usize = 8192;
 /// Longest DHCP message that is taken.
 pub const DHCP_MESSAGE_BYTES_MAX: usize = 2048;
+/// Sources of log lines that can have something in memory at a time.
+pub const LOG_SOURCES_MAX: usize = 4096;
+/// Longest name of a source, the longest name of a unit.
+pub const LOG_NAME_BYTES_MAX: usize = units::limits::UNIT_NAME_BYTES_MAX;
+/// Longest line of a log in bytes; what is longer is cut and marked.
+pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
+/// One source holds at most this part (one in so many) of the log memory.
+pub const LOG_SOURCE_SHARE: u32 = 4;
