@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 /// Evidence of what went wrong with a virtual machine, with the end of its console.
-#[derive(Debug)]
 pub enum Fault {
     /// Something that boots could not be made.
     Boot(boot::Fault),
@@ -73,6 +72,13 @@ impl fmt::Display for Fault {
             ),
             Fault::Wrong { asked, answer } => write!(f, "asked for {asked}, got {answer}"),
         }
+    }
+}
+
+/// As a person reads it: a test that unwraps a fault shows the console line by line.
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
