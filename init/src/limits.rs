@@ -80,3 +80,5 @@ pub const LOG_NAME_BYTES_MAX: usize = units::limits::UNIT_NAME_BYTES_MAX;
 pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
 /// One source holds at most this part (one in so many) of the log memory.
 pub const LOG_SOURCE_SHARE: u32 = 4;
+/// Longest line that is taken from a console (`N_TTY_BUF_SIZE`).
+pub const CONSOLE_LINE_BYTES_MAX: usize = 4096;

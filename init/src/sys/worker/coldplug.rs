@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
         }
         plugging.run();
     });
+    plugging.ensure_watchdog();
     set_modes();
     if let Err(errno) = create(DONE_FILE, b"", 0o644) {
         return super::fail(&format!("{DONE_FILE}: {errno}"));
@@ -110,6 +111,17 @@ impl Plugging {
             // A driver that is still at work may already have brought devices.
             let waited = self.changed.wait_timeout(work, LOOK_EVERY);
             work = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// A machine without a watchdog of hardware gets the kernel's own, unless none is wanted.
+    fn ensure_watchdog(&self) {
+        let watchdog = crate::sys::configuration::read_image().0.watchdog;
+        if watchdog.timeout.0.is_zero() || rustix::fs::stat(&*watchdog.device).is_ok() {
+            return;
+        }
+        for one in self.modules.load("softdog") {
+            eprintln!("module {}: {}; nothing resets a machine that hangs", one.file, one.errno);
         }
     }
 

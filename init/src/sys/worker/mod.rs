@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod cat;
 pub mod coldplug;
+pub mod console;
 pub mod load;
 pub mod modprobe;
 pub mod mount;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main(name: &str, arguments: &[String]) -> ExitCode {
     match name {
+        "console" => console::main(arguments),
         "coldplug" => coldplug::main(),
         "load" => load::main(),
         "apply" => apply::main(),
