@@ -22,6 +22,7 @@ pub mod superblock;
 #[allow(unsafe_code, reason = "the shore is where the kernel is")]
 pub mod sys;
 pub mod uevent;
+pub mod vault;
 pub mod volume;
 pub mod watchdog;
 pub mod wire;

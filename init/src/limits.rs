@@ -1,5 +1,27 @@
 //! Every limit of this crate, by name.
 
+/// Highest descriptor number that survives a replacement of PID 1; our own limit of open files is this.
+pub const DESCRIPTORS_MAX: usize = 65_536;
+/// Most descriptors that units may store with us, all together.
+pub const STORED_NAMES_MAX: usize = 1024;
+/// Cells for facts of the node's own in the vault.
+pub const NOTES_MAX: usize = 16;
+/// Largest input that the vault holds while it is handled.
+pub const INBOX_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of each half of the definitions log: 4 KiB for each unit that there may be.
+pub const DEFINITIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Faults that are remembered, the newest ones.
+pub const FAULTS_KEPT_MAX: usize = 16;
+/// Operations that may be in quarantine at once.
+pub const QUARANTINE_MAX: usize = 32;
+/// Faults within [`FAULTS_WINDOW`] that end in the degraded mode, unless the command line says otherwise.
+pub const FAULTS_MAX: u64 = 3;
+/// How long a fault counts.
+pub const FAULTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long units keep running unsupervised after too many faults, before the machine starts anew.
+pub const DEGRADED_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+/// How much of a new binary's answer to `--check-vault` is read.
+pub const CHECK_OUTPUT_BYTES_MAX: usize = 1024;
 /// Longest kernel command line that is looked at, in bytes (x86-64 itself stops at 2,048).
 pub const COMMAND_LINE_BYTES_MAX: usize = 16 * 1024;
 /// Most words of the command line that are looked at.

@@ -326,7 +326,8 @@ fn is_whole(mut bytes: &[u8], mark: Mark) -> bool {
     let mut count = 0_u16;
     while let Some((start, rest)) = bytes.split_at_checked(RECORD_HEAD_BYTES) {
         let length = usize::from(u16_at(start, 0));
-        let (Some(after), Some(_)) = (rest.get(length..), Stream::from_number(start[2] & STREAM_MASK))
+        let (Some(after), Some(_)) =
+            (rest.get(length..), Stream::from_number(start[2] & STREAM_MASK))
         else {
             return false;
         };
@@ -428,7 +429,8 @@ mod tests {
             let Some(view) = BlockView::parse(&bytes) else { continue };
             // Only the mark that is not in force, and the unused bytes, may change unseen.
             let empty = view.mark.records == 0;
-            let unused = (36..40).contains(&(bit / 8)) || (AT_MARKS..AT_MARKS + 8).contains(&(bit / 8));
+            let unused =
+                (36..40).contains(&(bit / 8)) || (AT_MARKS..AT_MARKS + 8).contains(&(bit / 8));
             assert!(empty || unused, "bit {bit} of byte {}", bit / 8);
         }
     }

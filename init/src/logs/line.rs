@@ -92,7 +92,10 @@ mod tests {
         assert_eq!(next_piece(b"\n", 7), (&b""[..], 1, End::Newline));
         let long = [b'x'; LOG_LINE_BYTES_MAX + 9];
         let (text, taken, end) = next_piece(&long, 5);
-        assert_eq!((text.len(), taken, end), (LOG_LINE_BYTES_MAX - 5, LOG_LINE_BYTES_MAX - 5, End::Cut));
+        assert_eq!(
+            (text.len(), taken, end),
+            (LOG_LINE_BYTES_MAX - 5, LOG_LINE_BYTES_MAX - 5, End::Cut)
+        );
         assert_eq!(next_piece(b"x", LOG_LINE_BYTES_MAX), (&b""[..], 0, End::Cut));
         assert_eq!(next_piece(b"\n", LOG_LINE_BYTES_MAX), (&b""[..], 1, End::Newline));
     }

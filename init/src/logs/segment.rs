@@ -101,7 +101,8 @@ pub fn end(segment: &[u8]) -> (usize, Option<u64>) {
 #[must_use]
 pub fn number(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_suffix(".log")?;
-    (digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+    (digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| digits.parse().ok())?
 }
 
 /// The file name of a segment.
@@ -123,9 +124,15 @@ mod tests {
     fn sample() -> (Vec<u8>, usize) {
         let mut store = LogStore::new(64 << 10, &[b'0'; 32]);
         for n in 0..100 {
-            store.append("web.service", Stream::Stdout, n, format!("line {n} of a hundred\n").as_bytes());
+            store.append(
+                "web.service",
+                Stream::Stdout,
+                n,
+                format!("line {n} of a hundred\n").as_bytes(),
+            );
         }
-        let head = SegmentHead { boot_id: [b'0'; 32], first_unix_us: 0, source: "web.service".into() };
+        let head =
+            SegmentHead { boot_id: [b'0'; 32], first_unix_us: 0, source: "web.service".into() };
         let mut segment = head.encode().to_vec();
         assert_eq!(SegmentHead::parse(&segment), Some(head));
         let mut count = 0;
@@ -143,7 +150,10 @@ mod tests {
         let lines: u64 = blocks(&segment).map(|(_, view)| view.lines()).sum();
         assert_eq!((blocks(&segment).count(), lines), (count, 100));
         assert_eq!(end(&segment), (segment.len(), Some(100)));
-        assert_eq!(end(&segment[..segment.len() - 1]).1, blocks(&segment).nth(count - 2).map(|(_, v)| v.end_record()));
+        assert_eq!(
+            end(&segment[..segment.len() - 1]).1,
+            blocks(&segment).nth(count - 2).map(|(_, v)| v.end_record())
+        );
     }
 
     #[test]

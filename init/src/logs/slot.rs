@@ -56,13 +56,7 @@ pub(super) fn release(slot: &mut [u8]) {
 
 pub(super) fn counters(slot: &[u8]) -> Counters {
     let at = |index: usize| u64_at(slot, AT_COUNTERS + 8 * index);
-    Counters {
-        records: at(0),
-        lines: at(1),
-        flushed: at(2),
-        lost_lines: at(3),
-        bytes: at(4),
-    }
+    Counters { records: at(0), lines: at(1), flushed: at(2), lost_lines: at(3), bytes: at(4) }
 }
 
 pub(super) fn set_counters(slot: &mut [u8], counters: &Counters) {

@@ -51,10 +51,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the arena cannot be read, or is none.
-    pub fn take(
-        read_at: &ReadAt<'_>,
-        wanted: impl Fn(&str, u64) -> bool,
-    ) -> io::Result<Snapshot> {
+    pub fn take(read_at: &ReadAt<'_>, wanted: impl Fn(&str, u64) -> bool) -> io::Result<Snapshot> {
         let mut head = vec![0; HEAD_BYTES];
         read_at(0, &mut head)?;
         let layout = Layout::read(&head)
@@ -69,9 +66,9 @@ impl Snapshot {
         };
         // Slots that changed hands meanwhile: their blocks are of unknown owners.
         let after = read_slots(read_at, layout, slots)?;
-        let same = names.into_iter().filter(|(slot, (name, _))| {
-            after.get(slot).is_some_and(|(now, _)| now == name)
-        });
+        let same = names
+            .into_iter()
+            .filter(|(slot, (name, _))| after.get(slot).is_some_and(|(now, _)| now == name));
         for (slot, (name, counters)) in same {
             let mut blocks = found.get(&slot).cloned().unwrap_or_default();
             blocks.sort_by_key(|(first_record, _)| *first_record);

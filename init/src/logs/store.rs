@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{Ordering, fence};
 
 use super::Stream;
-use super::block::{
-    self, BLOCK_ROOM, BlockHead, BlockView, Mark, RECORD_HEAD_BYTES, RecordFlags,
-};
+use super::block::{self, BLOCK_ROOM, BlockHead, BlockView, Mark, RECORD_HEAD_BYTES, RecordFlags};
 use super::layout::{BLOCK_BYTES, HEAD_BYTES, Layout, SLOT_BYTES, set_appended, set_used};
 use super::line::{End, next_piece};
 use super::pool::Pool;

@@ -161,7 +161,12 @@ fn reopen(bytes: &[u8], capacity: u64) -> (LogStore, Opened) {
 }
 
 /// What goes in: random portions of random lines of a few sources.
-fn scribble(store: &mut LogStore, seed: &mut Seed, turns: u64, model: &mut BTreeMap<String, Vec<u8>>) {
+fn scribble(
+    store: &mut LogStore,
+    seed: &mut Seed,
+    turns: u64,
+    model: &mut BTreeMap<String, Vec<u8>>,
+) {
     for turn in 0..turns {
         let name = format!("{}.service", seed.below(5));
         let limit = if seed.below(10) == 0 { 3000 } else { 60 };
@@ -317,7 +322,8 @@ fn merged_by_time() {
         let name = if n % 3 == 0 { "a.service" } else { "b.service" };
         store.append(name, Stream::Stdout, n, format!("{n}\n").as_bytes());
     }
-    let streams = vec![items(&store, "a.service").into_iter(), items(&store, "b.service").into_iter()];
+    let streams =
+        vec![items(&store, "a.service").into_iter(), items(&store, "b.service").into_iter()];
     let times: Vec<i64> = by_time(streams).map(|(_, item)| item.unix_us()).collect();
     assert_eq!(times, (0..20).collect::<Vec<i64>>());
 }

@@ -9,6 +9,7 @@ pub mod modules;
 pub mod net;
 pub mod shutdown;
 pub mod state;
+pub mod survive;
 pub mod uevent;
 pub mod watchdog;
 pub mod worker;

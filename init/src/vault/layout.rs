@@ -1,0 +1,112 @@
+//! Where things lie in the vault: sections, their sizes, and the version of it all.
+
+use crate::limits::{
+    DEFINITIONS_BYTES_MAX, DESCRIPTORS_MAX, INBOX_BYTES_MAX, NOTES_MAX, STORED_NAMES_MAX,
+};
+use units::limits::UNITS_MAX;
+
+/// The version of this layout. Raised when a word of the front or a cell changes its meaning; what is
+/// only added (words, sections, fields at the end) needs no new version.
+pub const LAYOUT: u32 = 1;
+/// The oldest layout that this program takes over from.
+pub const LAYOUT_OLDEST: u32 = 1;
+
+/// First word of every vault.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"keelson\x01");
+
+/// Bytes of the front: one page.
+pub const FRONT_BYTES: usize = 4096;
+
+/// The parts of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Section {
+    /// The bytes of the input that is being handled. One raw entry.
+    Inbox = 0,
+    /// A cell per unit: the supervisor's record of it.
+    Units = 1,
+    /// A cell per descriptor number: what that descriptor is for.
+    Descriptors = 2,
+    /// A cell per stored descriptor: the name under which its unit stored it.
+    Names = 3,
+    /// Cells for the node's own facts, by number.
+    Notes = 4,
+    /// Two raw halves of the definitions log.
+    Definitions = 5,
+}
+
+impl Section {
+    /// Every section, in the order of the table.
+    pub const ALL: [Section; SECTIONS] = [
+        Section::Inbox,
+        Section::Units,
+        Section::Descriptors,
+        Section::Names,
+        Section::Notes,
+        Section::Definitions,
+    ];
+}
+
+/// How many sections there are.
+pub const SECTIONS: usize = 6;
+
+/// Bytes before the payload of each copy of a cell.
+pub const CELL_HEAD_BYTES: usize = 16;
+
+/// Largest payload of a unit's cell.
+pub const UNIT_PAYLOAD_BYTES_MAX: usize = 512 - CELL_HEAD_BYTES;
+/// Largest payload of a descriptor's cell.
+pub const DESCRIPTOR_PAYLOAD_BYTES_MAX: usize = 96 - CELL_HEAD_BYTES;
+/// Largest payload of a name's cell (sd_notify(3): 255 bytes).
+pub const NAME_PAYLOAD_BYTES_MAX: usize = 320 - CELL_HEAD_BYTES;
+/// Largest payload of a note's cell.
+pub const NOTE_PAYLOAD_BYTES_MAX: usize = 2048 - CELL_HEAD_BYTES;
+
+/// One section: where it begins in the body, how large its entries are, how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes from the start of the body.
+    pub offset: usize,
+    /// Bytes of one entry: both copies of a cell.
+    pub entry_bytes: usize,
+    /// Entries.
+    pub entries: usize,
+}
+
+impl Extent {
+    const fn after(before: Extent, entry_bytes: usize, entries: usize) -> Extent {
+        Extent { offset: page_up(before.end()), entry_bytes, entries }
+    }
+
+    /// The first byte after the section.
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.offset + self.entry_bytes * self.entries
+    }
+}
+
+const fn page_up(bytes: usize) -> usize {
+    bytes.div_ceil(FRONT_BYTES) * FRONT_BYTES
+}
+
+const fn both(payload_bytes_max: usize) -> usize {
+    2 * (CELL_HEAD_BYTES + payload_bytes_max)
+}
+
+const INBOX: Extent = Extent { offset: 0, entry_bytes: INBOX_BYTES_MAX, entries: 1 };
+const UNITS: Extent = Extent::after(INBOX, both(UNIT_PAYLOAD_BYTES_MAX), UNITS_MAX);
+const DESCRIPTORS: Extent =
+    Extent::after(UNITS, both(DESCRIPTOR_PAYLOAD_BYTES_MAX), DESCRIPTORS_MAX);
+const NAMES: Extent = Extent::after(DESCRIPTORS, both(NAME_PAYLOAD_BYTES_MAX), STORED_NAMES_MAX);
+const NOTES: Extent = Extent::after(NAMES, both(NOTE_PAYLOAD_BYTES_MAX), NOTES_MAX);
+const DEFINITIONS: Extent = Extent::after(NOTES, DEFINITIONS_BYTES_MAX, 2);
+
+/// The table of sections that this program writes, in the order of [`Section`].
+pub const GEOMETRY: [Extent; SECTIONS] = [INBOX, UNITS, DESCRIPTORS, NAMES, NOTES, DEFINITIONS];
+
+/// Bytes of the body. Nearly all of it is never touched, and what is not touched takes no memory.
+pub const BODY_BYTES: usize = page_up(DEFINITIONS.end());
+
+const _: () = assert!(UNITS.entry_bytes == 1024, "four units share a page");
+const _: () =
+    assert!(FRONT_BYTES.is_multiple_of(8) && DEFINITIONS_BYTES_MAX.is_multiple_of(FRONT_BYTES));
