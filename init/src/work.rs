@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use units::event::Outcome;
 use units::load::Loaded;
-use units::plan::ImageFacts;
+use units::plan::{ImageFacts, Plan};
 use units::probe::ProbeAction;
 use units::source::LoadOptions;
 use units::spec::Condition;
@@ -25,6 +25,15 @@ pub struct LoadReply {
     pub loaded: Loaded,
     /// When persistent timers last elapsed: name, unix time in microseconds.
     pub stamps: Vec<(Box<str>, i64)>,
+}
+
+/// To the stage: a plan, and the names of the descriptors that the program gets from 3 on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageInput {
+    /// What to do.
+    pub plan: Plan,
+    /// In the order of the descriptors.
+    pub names: Vec<String>,
 }
 
 /// To the worker `apply`.

@@ -263,6 +263,23 @@ fn decode_fault(bytes: &[u8]) -> StageFault {
     postcard::from_bytes(bytes).unwrap_or(StageFault { step: StageStep::Plan, errno: 0, item: 0 })
 }
 
+/// Reads a file of a kernel directory to its end.
+pub(crate) fn read_file_at_all(
+    directory: std::os::fd::BorrowedFd<'_>,
+    name: &str,
+) -> io::Result<Vec<u8>> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let file = openat(directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match rustix::io::read(&file, &mut chunk)? {
+            0 => return Ok(bytes),
+            length => bytes.extend_from_slice(&chunk[..length]),
+        }
+    }
+}
+
 /// Reads a small file of a kernel directory (kernfs: never blocks on a disk).
 pub(crate) fn read_file_at(directory: &OwnedFd, name: &str) -> io::Result<Vec<u8>> {
     use rustix::fs::{Mode, OFlags, openat};

@@ -1,0 +1,119 @@
+//! Who the process runs as: names looked up in the root that it sees.
+
+use units::plan::Plan;
+use units::run::StageStep;
+
+use rustix::io::Errno;
+
+use super::{Done, fault};
+
+/// A user and its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct User {
+    /// Number.
+    pub(super) uid: u32,
+    /// Primary group.
+    pub(super) gid: u32,
+    /// Supplementary groups.
+    pub(super) groups: Vec<u32>,
+    /// Name, if it has one.
+    pub(super) name: String,
+    /// Home directory.
+    pub(super) home: String,
+    /// Login shell.
+    pub(super) shell: String,
+    /// Whether the plan asks for a change at all.
+    pub(super) changes: bool,
+}
+
+/// Finds the plan's user in the root's own tables.
+pub(super) fn find(plan: &Plan) -> Done<User> {
+    let identity = &plan.identity;
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let group_table = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let wanted = identity.user.as_deref().unwrap_or("0");
+    let mut user = match (identity.dynamic, record(&passwd, wanted)) {
+        (Some(id), _) => User { uid: id, gid: id, name: wanted.to_owned(), ..nobody() },
+        (None, Some(user)) => user,
+        (None, None) => match wanted.parse() {
+            Ok(uid) => User { uid, gid: uid, ..nobody() },
+            Err(_) => return Err(fault(StageStep::User, Errno::SRCH)),
+        },
+    };
+    user.changes = identity.user.is_some() || identity.group.is_some();
+    if let Some(group) = &identity.group {
+        user.gid = group_number(&group_table, group)?;
+    }
+    user.groups = memberships(&group_table, &user.name);
+    for group in &identity.groups {
+        user.groups.push(group_number(&group_table, group)?);
+    }
+    user.groups.sort_unstable();
+    user.groups.dedup();
+    Ok(user)
+}
+
+fn nobody() -> User {
+    User {
+        uid: 0,
+        gid: 0,
+        groups: Vec::new(),
+        name: String::new(),
+        home: "/".to_owned(),
+        shell: "/bin/sh".to_owned(),
+        changes: false,
+    }
+}
+
+/// A line of passwd(5), by name or number.
+fn record(passwd: &str, wanted: &str) -> Option<User> {
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, uid, gid, _, home, shell] = fields.as_slice() else { return None };
+        (*name == wanted || *uid == wanted).then_some(())?;
+        Some(User {
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            name: (*name).to_owned(),
+            home: (*home).to_owned(),
+            shell: (*shell).to_owned(),
+            ..nobody()
+        })
+    })
+}
+
+fn group_number(table: &str, wanted: &str) -> Done<u32> {
+    if let Ok(number) = wanted.parse() {
+        return Ok(number);
+    }
+    let found = table.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(wanted)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    found.ok_or_else(|| fault(StageStep::User, Errno::SRCH))
+}
+
+fn memberships(table: &str, name: &str) -> Vec<u32> {
+    let member = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [_, _, gid, members] = fields.as_slice() else { return None };
+        members.split(',').any(|member| !name.is_empty() && member == name).then_some(())?;
+        gid.parse().ok()
+    };
+    table.lines().filter_map(member).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nredis:x:101:102::/var/lib/redis:/bin/false\n";
+        let redis = record(passwd, "redis").unwrap();
+        assert_eq!((redis.uid, redis.gid, &*redis.home), (101, 102, "/var/lib/redis"));
+        assert_eq!(record(passwd, "101").unwrap().name, "redis");
+        assert!(record(passwd, "nobody").is_none());
+        assert_eq!(memberships("a:x:5:redis,x\nb:x:6:\n", "redis"), [5]);
+    }
+}
