@@ -52,3 +52,26 @@ pub const SHIPPED: &[(&str, &str)] = &[
 
 /// The unit that brings the state partition.
 pub const STATE_UNIT: &str = "state.service";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use units::source::{LoadOptions, SourceFile};
+
+    #[test]
+    fn every_shipped_unit_loads_without_a_remark_and_leads_to_the_usual_goal() {
+        let file = |(path, text): &(&str, &str)| SourceFile::regular(path, text.as_bytes());
+        let files: Vec<SourceFile> = SHIPPED.iter().map(file).collect();
+        let loaded = units::load::load(&files, &LoadOptions::default());
+        assert!(loaded.diagnostics.is_empty(), "{:#?}", loaded.diagnostics);
+        assert_eq!(loaded.specs.len(), SHIPPED.len());
+        let is_called = |name: &str| {
+            let aliases = || loaded.specs.iter().flat_map(|spec| &spec.aliases);
+            loaded.specs.iter().any(|spec| spec.name.as_str() == name)
+                || aliases().any(|alias| alias.as_str() == name)
+        };
+        for name in ["default.target", "multi-user.target", STATE_UNIT] {
+            assert!(is_called(name), "{name}");
+        }
+    }
+}
