@@ -104,3 +104,9 @@ pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
 pub const LOG_SOURCE_SHARE: u32 = 4;
 /// Longest line that is taken from a console (`N_TTY_BUF_SIZE`).
 pub const CONSOLE_LINE_BYTES_MAX: usize = 4096;
+/// Largest segment of a log on the disk in bytes.
+pub const LOG_SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Smallest size at which another segment is begun.
+pub const LOG_SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+/// Segments into which a source's share of the disk is cut: what is dropped at a time.
+pub const LOG_SEGMENTS_PER_SOURCE: u64 = 8;

@@ -8,6 +8,8 @@ pub const RUN: &str = "/run/keelson";
 pub const NOTIFY_SOCKET: &str = "/run/keelson/notify";
 /// The administrator's units on the state partition.
 pub const STATE_UNITS: &str = "/state/units";
+/// Logs on the state partition.
+pub const STATE_LOGS: &str = "/state/logs";
 /// Where people ask.
 pub const CONTROL_SOCKET: &str = "/run/keelson/control.sock";
 /// Where control groups are mounted.

@@ -94,6 +94,32 @@ pub struct ProbeRequest {
     pub host_network: bool,
 }
 
+/// To the worker `flush`, which has the log memory as descriptor 3: write to the disk what is only there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlushRequest {
+    /// Sources with the number of the first record that is not on the disk.
+    pub sources: Vec<(Box<str>, u64)>,
+    /// What one source may take of the disk, in bytes.
+    pub unit_bytes_max: u64,
+    /// What all may take.
+    pub all_bytes_max: u64,
+    /// Answer when a power cut cannot take it back.
+    pub durable: bool,
+}
+
+/// From the worker `flush`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FlushReply {
+    /// There is a state partition to write to.
+    pub has_disk: bool,
+    /// Sources with the number after the last record on the disk.
+    pub flushed: Vec<(Box<str>, u64)>,
+    /// Segments that gave way.
+    pub dropped_segments: u32,
+    /// Why not all of it is written.
+    pub complaint: Option<Box<str>>,
+}
+
 /// Encodes a request or a result.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {

@@ -10,6 +10,8 @@ pub const FLUSH_AFTER: Duration = Duration::from_secs(15);
 pub const FLUSH_PAUSE: Duration = Duration::from_secs(1);
 /// After a writing that failed nothing is tried for so long.
 pub const FLUSH_RETRY: Duration = Duration::from_secs(30);
+/// A writing that takes longer than this is given up: the disk is stuck.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(60);
 /// What of the memory may be unsafe (one in so many) before it is written at once.
 const UNSAFE_SHARE: u32 = 4;
 /// Blocks of each source that stay in memory when they are on the disk: what `logs` shows first.

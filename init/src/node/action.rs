@@ -60,6 +60,13 @@ pub enum Action {
         /// Pass the main process of this run as descriptor 3.
         target: Option<Run>,
     },
+    /// Run the worker `flush` with the log memory. Answered by `Worked`.
+    Flush {
+        /// Names the order.
+        ticket: Ticket,
+        /// Its standard input.
+        input: Vec<u8>,
+    },
     /// End a worker at once; its `Worked` still comes.
     KillWorker {
         /// Which.

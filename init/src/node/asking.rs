@@ -26,7 +26,7 @@ impl Node {
         out: &mut Outbox,
     ) {
         match self.orders.settle(ticket) {
-            Some(Order::Ask(Asker::ShutDown)) => self.on_all_down(out),
+            Some(Order::Ask(Asker::ShutDown)) => self.flush_and_end(now, out),
             Some(Order::Ask(Asker::Client(question))) => self.answer_client(question, answer, out),
             Some(Order::Ask(Asker::Nobody)) => {}
             Some(Order::Ask(Asker::Node)) => self.on_own_answer(&answer, now, out),

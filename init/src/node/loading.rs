@@ -121,7 +121,8 @@ impl Node {
         let LoadReply { loaded, stamps } = reply;
         for remark in &loaded.diagnostics {
             if remark.severity != Severity::Note {
-                self.log_own(&remark.to_string(), now);
+                let priority = if remark.severity == Severity::Error { 3 } else { 4 };
+                self.log_own(priority, &remark.to_string(), now);
             }
         }
         self.loading.diagnostics = loaded.diagnostics;

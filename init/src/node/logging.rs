@@ -1,19 +1,216 @@
-//! tmp until the log store is here
-use crate::node::Node;
-use crate::node::event::{Stream, WorkerFault};
-use crate::wire::response::LogArena;
+//! What is written down: units' output, the kernel's messages, our own words; and when it goes to disk.
+
 use std::time::Duration;
-use units::run::UnitId;
+
+use units::run::{Ticket, UnitId};
+
+use crate::logs::flush_policy::{FLUSH_PATIENCE, FlushPolicy, KEEP_BLOCKS};
+use crate::logs::{KERNEL, LogStore, OWN, Stream as LogStream, kmsg};
+use crate::node::Node;
+use crate::node::action::{Action, Outbox};
+use crate::node::answers::signed_us;
+use crate::node::event::{Stream, WorkerFault};
+use crate::node::orders::Order;
+use crate::node::work;
+use crate::wire::response::LogArena;
+use crate::work::{FlushReply, FlushRequest, decode};
+
+/// What PID 1 writes before its own words in the kernel's ring.
+const OWN_PREFIX: &[u8] = b"keelson: ";
+/// Its facility there: daemon.
+const OWN_FACILITY: u16 = 3;
+
+/// The log store, and its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Logging {
+    store: LogStore,
+    policy: FlushPolicy,
+    /// The worker that writes, and when patience with it ends.
+    worker: Option<(Ticket, Option<Duration>)>,
+    /// The disk did not take the last writing; said once.
+    failing: bool,
+    /// The machine ends when the last lines are on the disk.
+    last: Last,
+}
+
+/// The last writing before the machine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// Not yet.
+    No,
+    /// As soon as the worker that is at it is done.
+    Wanted,
+    /// It is being done.
+    Running,
+}
+
+impl Logging {
+    pub(super) fn new(store: LogStore) -> Logging {
+        Logging { store, policy: FlushPolicy::default(), worker: None, failing: false, last: Last::No }
+    }
+
+    /// When lines are to be written, or patience with the worker ends.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match &self.worker {
+            Some((_, patience)) => *patience,
+            None => self.policy.deadline(),
+        }
+    }
+
+    /// The store.
+    pub(super) fn store(&self) -> &LogStore {
+        &self.store
+    }
+}
 
 impl Node {
-    pub(super) fn on_wrote(&mut self, _u: UnitId, _s: Stream, _b: &[u8], _now: Duration) {}
-    pub(super) fn on_kernel_wrote(&mut self, _r: &[u8], _now: Duration) {}
-    pub(super) fn on_flushed(&mut self, _r: Result<&[u8], WorkerFault>, _now: Duration) {}
-    pub(super) fn log_own(&mut self, _line: &str, _now: Duration) {}
-    pub(super) fn logs_appended(&self) -> u64 {
-        0
+    pub(super) fn on_wrote(&mut self, unit: UnitId, stream: Stream, bytes: &[u8], now: Duration) {
+        let unix_us = self.unix_us(now);
+        let Some(spec) = self.supervisor.spec(unit) else { return };
+        let stream = match stream {
+            Stream::Stdout => LogStream::Stdout,
+            Stream::Stderr => LogStream::Stderr,
+        };
+        self.logging.store.append(spec.name.as_str(), stream, unix_us, bytes);
+        self.logging.policy.on_appended(&self.logging.store, now);
     }
+
+    pub(super) fn on_kernel_wrote(&mut self, record: &[u8], now: Duration) {
+        let Some(record) = kmsg::parse(record) else { return };
+        let unix_us = self.unix_us(Duration::from_micros(record.at_us));
+        let (name, text) = match record.text.strip_prefix(OWN_PREFIX) {
+            Some(text) if record.facility == OWN_FACILITY => (OWN, text),
+            Some(_) | None => (KERNEL, &*record.text),
+        };
+        // Our own stamped lines are written down when they are said.
+        if name == OWN && text.starts_with(b"t=") {
+            return;
+        }
+        let priority = Some(record.priority);
+        self.logging.store.append_line(name, LogStream::Stdout, priority, unix_us, text);
+        self.logging.policy.on_appended(&self.logging.store, now);
+    }
+
+    /// Writes down what we say.
+    pub(super) fn log_own(&mut self, priority: u8, line: &str, now: Duration) {
+        self.log_line(LogStream::Stdout, priority, line, now);
+    }
+
+    /// Writes down what happened to a unit.
+    pub(super) fn log_note(&mut self, priority: u8, line: &str, now: Duration) {
+        self.log_line(LogStream::Note, priority, line, now);
+    }
+
+    fn log_line(&mut self, stream: LogStream, priority: u8, line: &str, now: Duration) {
+        let unix_us = self.unix_us(now);
+        self.logging.store.append_line(OWN, stream, Some(priority), unix_us, line.as_bytes());
+        self.logging.policy.on_appended(&self.logging.store, now);
+    }
+
+    fn unix_us(&self, at: Duration) -> i64 {
+        self.boot_unix_us.saturating_add(signed_us(at))
+    }
+
+    /// There is a disk now.
+    pub(super) fn on_log_disk(&mut self) {
+        self.logging.policy.enable(true);
+    }
+
+    pub(super) fn on_logging_tick(&mut self, now: Duration, out: &mut Outbox) {
+        let due = self.logging.deadline().is_some_and(|deadline| deadline <= now);
+        match &mut self.logging.worker {
+            Some((ticket, patience)) if due => {
+                // It still answers, when the kernel lets it go.
+                out.push(Action::KillWorker { ticket: *ticket });
+                *patience = None;
+            }
+            Some(_) => {}
+            None if due => self.flush(false, now, out),
+            None => {}
+        }
+    }
+
+    /// Everything is down: has the last lines written, then ends the machine.
+    pub(super) fn flush_and_end(&mut self, now: Duration, out: &mut Outbox) {
+        self.logging.last = Last::Wanted;
+        if self.logging.worker.is_none() {
+            self.on_flush_worker_gone(now, out);
+        }
+    }
+
+    fn on_flush_worker_gone(&mut self, now: Duration, out: &mut Outbox) {
+        match self.logging.last {
+            Last::No => {}
+            Last::Wanted if self.logging.policy.is_enabled() => {
+                self.logging.last = Last::Running;
+                self.flush(true, now, out);
+            }
+            Last::Wanted | Last::Running => self.on_all_written(out),
+        }
+    }
+
+    fn flush(&mut self, durable: bool, now: Duration, out: &mut Outbox) {
+        let store = &self.logging.store;
+        let unsafe_sources = store.sources().filter(|s| s.counters.records > s.counters.flushed);
+        let limits = &self.facts.machine.log;
+        let request = FlushRequest {
+            sources: unsafe_sources.map(|s| (s.name.into(), s.counters.flushed)).collect(),
+            unit_bytes_max: limits.unit.0,
+            all_bytes_max: limits.disk.0,
+            durable,
+        };
+        let ticket = self.orders.issue(Order::Flush);
+        self.logging.policy.on_started(now);
+        self.logging.worker = Some((ticket, Some(now + FLUSH_PATIENCE)));
+        out.push(Action::Flush { ticket, input: work::encode(&request) });
+    }
+
+    pub(super) fn on_flushed(
+        &mut self,
+        result: Result<&[u8], WorkerFault>,
+        now: Duration,
+        out: &mut Outbox,
+    ) {
+        self.logging.worker = None;
+        let reply = result.map_err(|fault| work::describe(&fault)).and_then(|bytes| {
+            decode::<FlushReply>(bytes).map_err(|error| error.to_string())
+        });
+        let complaint = match reply {
+            Ok(reply) => {
+                for (name, record) in &reply.flushed {
+                    self.logging.store.set_flushed(name, *record);
+                }
+                self.logging.store.release_flushed(KEEP_BLOCKS);
+                self.logging.policy.enable(reply.has_disk);
+                reply.complaint.map(String::from)
+            }
+            Err(why) => Some(why),
+        };
+        self.logging.policy.on_ended(complaint.is_none(), now);
+        self.say_flush_trouble(complaint, now, out);
+        self.on_flush_worker_gone(now, out);
+    }
+
+    /// Says it when writing begins to fail, and when it works again; not each time.
+    fn say_flush_trouble(&mut self, complaint: Option<String>, now: Duration, out: &mut Outbox) {
+        let was = std::mem::replace(&mut self.logging.failing, complaint.is_some());
+        match complaint {
+            Some(why) if !was => self.warn(&format!("logs are not written to disk: {why}"), now, out),
+            None if was => self.announce("logs are written to disk again", now, out),
+            Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn logs_appended(&self) -> u64 {
+        self.logging.store.appended()
+    }
+
     pub(super) fn log_arena(&self, now: Duration) -> LogArena {
-        LogArena { bytes: 0, clock: self.clock(now), boot_id: String::new(), disk: None }
+        LogArena {
+            bytes: self.logging.store.arena().len() as u64,
+            clock: self.clock(now),
+            boot_id: self.facts.units.boot_id.to_string(),
+            disk: self.logging.policy.is_enabled().then(|| crate::paths::STATE_LOGS.to_owned()),
+        }
     }
 }

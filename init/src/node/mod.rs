@@ -36,7 +36,9 @@ pub use event::Event;
 use crate::node::api::Question;
 use crate::node::applying::Applying;
 use crate::node::clients::Clients;
+use crate::logs::LogStore;
 use crate::node::loading::Loading;
+use crate::node::logging::Logging;
 use crate::node::orders::Orders;
 use crate::node::power::Phase;
 use crate::node::transitions::Transitions;
@@ -102,6 +104,8 @@ pub struct Node {
     presses: Vec<Duration>,
     /// A change that waits for its confirmation.
     applying: Applying,
+    /// What is written down.
+    logging: Logging,
     /// Who is connected.
     clients: Clients,
     /// The boot's story.
@@ -131,7 +135,7 @@ pub struct Node {
 impl Node {
     /// A node that has not been told anything yet.
     #[must_use]
-    pub fn new(facts: Facts) -> Node {
+    pub fn new(facts: Facts, logs: LogStore) -> Node {
         let supervisor = Supervisor::new(units::supervisor::Facts {
             machine_seed: seed(&facts.units.machine_id),
             boot_unix_us: facts.boot_unix_us,
@@ -149,6 +153,7 @@ impl Node {
             end_by: None,
             presses: Vec::new(),
             applying: Applying::default(),
+            logging: Logging::new(logs),
             clients: Clients::default(),
             counters: BTreeMap::new(),
             warnings: Vec::new(),
@@ -181,6 +186,7 @@ impl Node {
             self.phase.deadline(),
             self.clients.deadline(),
             self.applying.revert_at(),
+            self.logging.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -222,6 +228,7 @@ impl Node {
         self.on_power_tick(now, out);
         self.on_clients_tick(now, out);
         self.on_applying_tick(now, out);
+        self.on_logging_tick(now, out);
     }
 
     /// Tells the supervisor what is in the inbox, and translates its orders, until nothing is left.

@@ -127,8 +127,8 @@ impl Node {
         }
     }
 
-    /// Everything is down.
-    pub(super) fn on_all_down(&mut self, out: &mut Outbox) {
+    /// Everything is down, and the last lines are on the disk.
+    pub(super) fn on_all_written(&mut self, out: &mut Outbox) {
         if let Phase::Stopping { power, .. } = &self.phase {
             let power = power.clone();
             self.end(power, out);

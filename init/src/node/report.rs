@@ -27,7 +27,7 @@ impl Node {
 
     pub(super) fn on_note(&mut self, note: &Note, now: Duration, out: &mut Outbox) {
         let line = line(note);
-        self.log_own(&line, now);
+        self.log_note(level(note), &line, now);
         if let NoteKind::State { to, .. } = note.what {
             self.on_state(note, to, now, out);
         }
@@ -43,6 +43,7 @@ impl Node {
             return;
         }
         if note.unit.as_str() == crate::shipped::STATE_UNIT {
+            self.on_log_disk();
             // The administrator's units lie there, and the goal may want more now.
             let goal = self.goal();
             let then = vec![(crate::node::orders::Asker::Node, units::event::Request::Start(goal))];
@@ -57,13 +58,13 @@ impl Node {
 
     /// Says something to everybody: console and log.
     pub(super) fn announce(&mut self, text: &str, now: Duration, out: &mut Outbox) {
-        self.log_own(text, now);
+        self.log_own(NOTICE, text, now);
         out.push(Action::Say { line: stamped(now, text), level: NOTICE });
     }
 
     /// Says that something is wrong with the node's own work.
     pub(super) fn warn(&mut self, text: &str, now: Duration, out: &mut Outbox) {
-        self.log_own(text, now);
+        self.log_own(WARNING, text, now);
         out.push(Action::Say { line: stamped(now, text), level: WARNING });
     }
 }

@@ -247,7 +247,7 @@ impl Node {
                 self.done(ticket, outcome);
             }
             Some(Order::Load { then }) => self.on_loaded(result, then, now, out),
-            Some(Order::Flush) => self.on_flushed(result, now),
+            Some(Order::Flush) => self.on_flushed(result, now, out),
             Some(Order::Apply(errand)) => self.on_applied(&errand, result, now, out),
             Some(Order::Cat(question)) => self.on_cat_read(question, result, out),
             Some(Order::Errand { name }) => {

@@ -22,6 +22,7 @@ mod groups;
 mod holdings;
 mod keeping;
 mod listen;
+mod logs;
 mod notify;
 mod outward;
 mod perform;

@@ -22,7 +22,7 @@ use crate::sys::processes::{Owner, Process};
 use crate::sys::run::Shore;
 use crate::sys::sources::Source;
 use crate::sys::spawn::{self, Spawned, Stdio};
-use crate::sys::workers;
+use crate::sys::workers::{self, Worker};
 use crate::wire::Response;
 
 /// What an order brought about at once; told when the whole outbox is carried out.
@@ -49,6 +49,7 @@ impl Shore {
             Action::Work { ticket, arguments, input, target } => {
                 self.work(ticket, &arguments, &input, target)
             }
+            Action::Flush { ticket, input } => self.flush(ticket, &input),
             Action::KillWorker { ticket } => self.kill_worker(ticket),
             Action::Signal { run, target, signal } => self.signal(run, target, signal),
             Action::KillGroup { run } => self.kill_group(run),
@@ -215,7 +216,19 @@ impl Shore {
         target: Option<Run>,
     ) -> FollowUp {
         let target = target.and_then(|run| self.main_pidfd(run));
-        match workers::start(arguments, input, target) {
+        let started = workers::start(arguments, input, target);
+        self.add_worker(ticket, started)
+    }
+
+    fn flush(&mut self, ticket: Ticket, input: &[u8]) -> FollowUp {
+        let started = self.log_reader().and_then(|reader| {
+            workers::start(&["flush".to_owned()], input, Some(reader.as_fd()))
+        });
+        self.add_worker(ticket, started)
+    }
+
+    fn add_worker(&mut self, ticket: Ticket, started: io::Result<Worker>) -> FollowUp {
+        match started {
             Ok(worker) => {
                 self.workers.insert(ticket, worker);
                 None
@@ -422,7 +435,7 @@ impl Shore {
     }
 
     fn attachment(&self, response: &Response) -> Option<OwnedFd> {
-        if matches!(response, Response::Logs(_)) { self.log_arena() } else { None }
+        if matches!(response, Response::Logs(_)) { self.log_reader().ok() } else { None }
     }
 }
 

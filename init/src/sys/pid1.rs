@@ -7,6 +7,7 @@ use mio::Interest;
 
 use crate::node::{BootStep, Facts, Life, Node};
 use crate::sys::boot::{self, Early, Setting};
+use crate::sys::logs::LogFile;
 use crate::sys::outward::Voices;
 use crate::sys::run::Shore;
 use crate::sys::shutdown::{self, Ending};
@@ -20,8 +21,9 @@ pub fn main(_words: &[String]) -> ExitCode {
     let setting = early.setting;
     let facts = facts(&early);
     let voices = Voices::new(early.kmsg.take());
-    let mut shore =
-        Shore::new(Node::new(facts), voices).unwrap_or_else(|error| failed(setting, &error));
+    let (store, logs) = LogFile::create(facts.machine.log.memory.0, &facts.units.boot_id);
+    let mut shore = Shore::new(Node::new(facts, store), voices, logs)
+        .unwrap_or_else(|error| failed(setting, &error));
     open(&mut shore, &early);
     let power = shore.run().unwrap_or_else(|error| failed(setting, &error));
     let budget = shore.node.ending_budget(clock::since_boot());

@@ -13,6 +13,7 @@ use crate::node::action::{Outbox, Power};
 use crate::node::{Event, Node};
 use crate::sys::clock;
 use crate::sys::groups::{self, Groups};
+use crate::sys::logs::LogFile;
 use crate::sys::outward::Voices;
 use crate::sys::processes::Processes;
 use crate::sys::signals::Signals;
@@ -50,6 +51,8 @@ pub(crate) struct Shore {
     pub(crate) now: Duration,
     /// How PID 1 shall end, once the node said so.
     pub(crate) power: Option<Power>,
+    /// The log memory; the node writes it.
+    pub(crate) logs: LogFile,
     /// Consoles, kernel log, watchdog.
     pub(crate) voices: Voices,
     /// The read buffer of all sources.
@@ -63,7 +66,7 @@ impl Shore {
     ///
     /// # Errors
     /// When the poll set, the signal pipe or the watches cannot be made: PID 1 cannot work without.
-    pub(crate) fn new(node: Node, voices: Voices) -> io::Result<Shore> {
+    pub(crate) fn new(node: Node, voices: Voices, logs: LogFile) -> io::Result<Shore> {
         let poll = Poll::new()?;
         let mut sources = Sources::new(poll.registry().try_clone()?);
         let signal_token = sources.add(Source::Signals, None)?;
@@ -87,6 +90,7 @@ impl Shore {
             memory_watch,
             now: clock::since_boot(),
             power: None,
+            logs,
             voices,
             buffer: vec![0; READ_BYTES_MAX],
             node,

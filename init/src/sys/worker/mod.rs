@@ -7,6 +7,7 @@ pub mod apply;
 pub mod cat;
 pub mod coldplug;
 pub mod console;
+pub mod flush;
 pub mod load;
 pub mod modprobe;
 pub mod mount;
@@ -26,6 +27,7 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
     match name {
         "console" => console::main(arguments),
         "coldplug" => coldplug::main(),
+        "flush" => flush::main(),
         "load" => load::main(),
         "apply" => apply::main(),
         "cat" => cat::main(),
