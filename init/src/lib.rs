@@ -16,6 +16,7 @@ pub mod modules;
 pub mod mountinfo;
 pub mod node;
 pub mod notify;
+pub mod oci;
 pub mod paths;
 pub mod shipped;
 pub mod superblock;

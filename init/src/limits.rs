@@ -110,3 +110,8 @@ pub const LOG_SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const LOG_SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 /// Segments into which a source's share of the disk is cut: what is dropped at a time.
 pub const LOG_SEGMENTS_PER_SOURCE: u64 = 8;
+
+/// Largest layer of an image, unpacked, in bytes.
+pub const LAYER_BYTES_MAX: u64 = 32 << 30;
+/// Most files of a layer.
+pub const LAYER_ENTRIES_MAX: usize = 1_000_000;

@@ -70,6 +70,8 @@ pub struct PrepareRequest {
     pub image: Option<Box<str>>,
     /// Where `images/` and `layers/` are.
     pub state: Box<str>,
+    /// PID 1 of a machine, not of somebody's container.
+    pub is_machine: bool,
 }
 
 /// From the worker `prepare`.

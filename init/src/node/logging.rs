@@ -46,7 +46,13 @@ enum Last {
 
 impl Logging {
     pub(super) fn new(store: LogStore) -> Logging {
-        Logging { store, policy: FlushPolicy::default(), worker: None, failing: false, last: Last::No }
+        Logging {
+            store,
+            policy: FlushPolicy::default(),
+            worker: None,
+            failing: false,
+            last: Last::No,
+        }
     }
 
     /// When lines are to be written, or patience with the worker ends.
@@ -172,9 +178,9 @@ impl Node {
         out: &mut Outbox,
     ) {
         self.logging.worker = None;
-        let reply = result.map_err(|fault| work::describe(&fault)).and_then(|bytes| {
-            decode::<FlushReply>(bytes).map_err(|error| error.to_string())
-        });
+        let reply = result
+            .map_err(|fault| work::describe(&fault))
+            .and_then(|bytes| decode::<FlushReply>(bytes).map_err(|error| error.to_string()));
         let complaint = match reply {
             Ok(reply) => {
                 for (name, record) in &reply.flushed {
@@ -195,7 +201,9 @@ impl Node {
     fn say_flush_trouble(&mut self, complaint: Option<String>, now: Duration, out: &mut Outbox) {
         let was = std::mem::replace(&mut self.logging.failing, complaint.is_some());
         match complaint {
-            Some(why) if !was => self.warn(&format!("logs are not written to disk: {why}"), now, out),
+            Some(why) if !was => {
+                self.warn(&format!("logs are not written to disk: {why}"), now, out)
+            }
             None if was => self.announce("logs are written to disk again", now, out),
             Some(_) | None => {}
         }

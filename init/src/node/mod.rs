@@ -33,10 +33,10 @@ use units::{Body, Supervisor};
 pub use action::{Action, Outbox};
 pub use event::Event;
 
+use crate::logs::LogStore;
 use crate::node::api::Question;
 use crate::node::applying::Applying;
 use crate::node::clients::Clients;
-use crate::logs::LogStore;
 use crate::node::loading::Loading;
 use crate::node::logging::Logging;
 use crate::node::orders::Orders;

@@ -121,7 +121,7 @@ impl Node {
             return self.refuse(ticket, 0, "the unit is no longer defined");
         };
         let image = image && !self.images.contains_key(&run.unit);
-        let request = work::prepare_request(spec, conditions, image);
+        let request = work::prepare_request(spec, conditions, image, self.facts.is_machine);
         let Some(request) = request else {
             return self.done(ticket, Outcome::Ok);
         };

@@ -42,6 +42,7 @@ pub(super) fn prepare_request(
     spec: &Spec,
     conditions: bool,
     image: bool,
+    is_machine: bool,
 ) -> Option<PrepareRequest> {
     let conditions = if conditions { spec.conditions.clone() } else { Vec::new() };
     let image = image.then(|| image_of(spec)).flatten();
@@ -49,6 +50,7 @@ pub(super) fn prepare_request(
         conditions,
         image,
         state: crate::paths::STATE.into(),
+        is_machine,
     })
 }
 

@@ -90,8 +90,16 @@ fn signal(text: &str) -> Option<u8> {
         return (1..=64).contains(&number).then_some(number);
     }
     let names = [
-        ("HUP", 1), ("INT", 2), ("QUIT", 3), ("ABRT", 6), ("KILL", 9), ("USR1", 10), ("USR2", 12),
-        ("TERM", 15), ("WINCH", 28), ("PWR", 30),
+        ("HUP", 1),
+        ("INT", 2),
+        ("QUIT", 3),
+        ("ABRT", 6),
+        ("KILL", 9),
+        ("USR1", 10),
+        ("USR2", 12),
+        ("TERM", 15),
+        ("WINCH", 28),
+        ("PWR", 30),
     ];
     let name = text.strip_prefix("SIG").unwrap_or(text);
     if let Some(offset) = name.strip_prefix("RTMIN+") {

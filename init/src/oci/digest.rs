@@ -12,7 +12,8 @@ impl Digest {
     /// # Errors
     /// Anything else.
     pub fn parse(text: &str) -> Result<Digest, BadImage> {
-        let refused = || bad("digest", format!("{text:?} is not sha256: and 64 hexadecimal digits"));
+        let refused =
+            || bad("digest", format!("{text:?} is not sha256: and 64 hexadecimal digits"));
         let digits = text.strip_prefix("sha256:").ok_or_else(refused)?;
         let plain = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if digits.len() != 64 || !plain {

@@ -121,7 +121,10 @@ impl Index {
 
     fn tell(&self) -> String {
         let tags: Vec<&str> = self.entries.iter().filter_map(|e| e.tag.as_deref()).collect();
-        format!("no such image for amd64 linux; there are {} with tags {tags:?}", self.entries.len())
+        format!(
+            "no such image for amd64 linux; there are {} with tags {tags:?}",
+            self.entries.len()
+        )
     }
 }
 

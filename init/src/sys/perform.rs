@@ -221,9 +221,9 @@ impl Shore {
     }
 
     fn flush(&mut self, ticket: Ticket, input: &[u8]) -> FollowUp {
-        let started = self.log_reader().and_then(|reader| {
-            workers::start(&["flush".to_owned()], input, Some(reader.as_fd()))
-        });
+        let started = self
+            .log_reader()
+            .and_then(|reader| workers::start(&["flush".to_owned()], input, Some(reader.as_fd())));
         self.add_worker(ticket, started)
     }
 

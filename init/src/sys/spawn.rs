@@ -45,6 +45,9 @@ pub(crate) struct Spawned {
     pub(crate) report: OwnedFd,
 }
 
+/// `CLONE_INTO_CGROUP` of clone3(2); too wide for the C library's flags.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// The arguments of clone3(2), `struct clone_args`.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -143,7 +146,7 @@ fn map_ids(pid: Pid, map: IdMap) -> io::Result<()> {
 fn clone(flags: u64, group: RawFd, child: &Child<'_>) -> io::Result<(Pid, OwnedFd)> {
     let mut pidfd: RawFd = -1;
     let mut arguments = CloneArguments {
-        flags: flags | libc::CLONE_PIDFD as u64 | libc::CLONE_INTO_CGROUP as u64,
+        flags: flags | libc::CLONE_PIDFD as u64 | CLONE_INTO_CGROUP,
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: libc::SIGCHLD as u64,
         cgroup: u64::try_from(group).unwrap_or(0),

@@ -12,8 +12,8 @@ use crate::sys::files::{read_small, read_text};
 /// The first condition that decides against the unit: one that must hold and does not, or, when none of
 /// the alternatives (`|`) holds, the first of them.
 #[must_use]
-pub fn first_unmet(conditions: &[Condition]) -> Option<usize> {
-    let holds = |condition: &Condition| test(condition) != condition.negated;
+pub fn first_unmet(conditions: &[Condition], is_machine: bool) -> Option<usize> {
+    let holds = |condition: &Condition| test(condition, is_machine) != condition.negated;
     let mut alternatives = None;
     let mut one_held = false;
     for (index, condition) in conditions.iter().enumerate() {
@@ -27,7 +27,7 @@ pub fn first_unmet(conditions: &[Condition]) -> Option<usize> {
     alternatives.filter(|_| !one_held)
 }
 
-fn test(condition: &Condition) -> bool {
+fn test(condition: &Condition, is_machine: bool) -> bool {
     let argument = &*condition.argument;
     let path = Path::new(argument);
     let stat = fs::metadata(path);
@@ -50,7 +50,7 @@ fn test(condition: &Condition) -> bool {
         ConditionTest::KernelCommandLine => on_command_line(argument),
         ConditionTest::KernelModuleLoaded => Path::new("/sys/module").join(argument).exists(),
         ConditionTest::KernelVersion => kernel_version(argument),
-        ConditionTest::Virtualization => virtualization(argument),
+        ConditionTest::Virtualization => virtualization(argument, !is_machine),
         ConditionTest::Architecture => matches!(argument, "x86-64" | "native"),
         ConditionTest::Host => host(argument),
         ConditionTest::FirstBoot => {
@@ -150,8 +150,7 @@ fn ordered(operator: &str, ordering: std::cmp::Ordering) -> bool {
     }
 }
 
-fn virtualization(argument: &str) -> bool {
-    let in_container = !crate::sys::boot::is_machine();
+fn virtualization(argument: &str, in_container: bool) -> bool {
     let vendor = read_text("/sys/class/dmi/id/sys_vendor").unwrap_or_default().to_lowercase();
     let hypervisor = read_text("/proc/cpuinfo").is_ok_and(|text| text.contains(" hypervisor"));
     match argument {
@@ -249,10 +248,11 @@ mod tests {
         let no = condition(ConditionTest::PathExists, "/proc/no-such-thing");
         let or = |c: &Condition| Condition { triggering: true, ..c.clone() };
         let not = |c: &Condition| Condition { negated: true, ..c.clone() };
-        assert_eq!(first_unmet(&[yes.clone(), not(&no)]), None);
-        assert_eq!(first_unmet(&[yes.clone(), no.clone()]), Some(1));
-        assert_eq!(first_unmet(&[or(&no), or(&yes)]), None);
-        assert_eq!(first_unmet(&[yes, or(&no)]), Some(1));
+        let unmet = |conditions: &[Condition]| first_unmet(conditions, true);
+        assert_eq!(unmet(&[yes.clone(), not(&no)]), None);
+        assert_eq!(unmet(&[yes.clone(), no.clone()]), Some(1));
+        assert_eq!(unmet(&[or(&no), or(&yes)]), None);
+        assert_eq!(unmet(&[yes, or(&no)]), Some(1));
     }
 
     #[test]

@@ -327,7 +327,8 @@ mod tests {
     use crate::logs::{LogStore, Stream};
 
     fn scratch(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("keelson-flush-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("keelson-flush-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         path
@@ -344,7 +345,8 @@ mod tests {
 
     fn flush_with(store: &mut LogStore, base: &Path, request: &FlushRequest) -> FlushReply {
         let arena = store.arena().to_vec();
-        let snapshot = Snapshot::take(&|at, into| read_slice(&arena, at, into), |_, _| true).unwrap();
+        let snapshot =
+            Snapshot::take(&|at, into| read_slice(&arena, at, into), |_, _| true).unwrap();
         let reply = Disk::new(base, request).write(&snapshot, request);
         for (name, end) in &reply.flushed {
             store.set_flushed(name, *end);
@@ -425,10 +427,18 @@ mod tests {
         let mut store = LogStore::new(256 << 10, &[b'1'; 32]);
         store.append("quiet.service", Stream::Stdout, 0, b"keep me\n");
         for n in 0..40_000 {
-            store.append("chatty.service", Stream::Stdout, n, format!("chatter {n:06}\n").as_bytes());
+            store.append(
+                "chatty.service",
+                Stream::Stdout,
+                n,
+                format!("chatter {n:06}\n").as_bytes(),
+            );
             if n % 2_000 == 0 {
-                let limits =
-                    FlushRequest { unit_bytes_max: 300 << 10, all_bytes_max: 280 << 10, ..request(&store) };
+                let limits = FlushRequest {
+                    unit_bytes_max: 300 << 10,
+                    all_bytes_max: 280 << 10,
+                    ..request(&store)
+                };
                 assert_eq!(flush_with(&mut store, &base, &limits).complaint, None);
             }
         }

@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod cat;
 pub mod coldplug;
+pub mod conditions;
 pub mod console;
 pub mod flush;
 pub mod load;
@@ -13,10 +14,13 @@ pub mod modprobe;
 pub mod mount;
 pub mod network;
 pub mod online;
+pub mod prepare;
+pub mod probe;
 pub mod restore;
 pub mod setup;
 pub mod stamp;
 pub mod state;
+pub mod unpack;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -36,6 +40,8 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
         "modprobe" => modprobe::main(arguments),
         "network" => network::main(),
         "online" => online::main(),
+        "prepare" => prepare::main(),
+        "probe" => probe::main(),
         "restore" => restore::main(),
         "setup" => setup::main(),
         "state" => state::main(),

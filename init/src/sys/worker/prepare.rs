@@ -16,7 +16,7 @@ pub fn main() -> ExitCode {
 }
 
 fn prepare(request: &PrepareRequest) -> PrepareReply {
-    if let Some(index) = conditions::first_unmet(&request.conditions) {
+    if let Some(index) = conditions::first_unmet(&request.conditions, request.is_machine) {
         let test = request.conditions[index].test;
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         return PrepareReply { outcome: Outcome::Unmet { index, test }, image: None };

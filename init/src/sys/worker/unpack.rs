@@ -38,7 +38,8 @@ pub fn ready(state: &str, name: &str) -> Result<ImageFacts, String> {
     };
     let said = |error: BadImage| format!("image {name}: {error}");
     let manifest = find_manifest(&layout, &reference).map_err(said)?;
-    let config = ImageConfig::parse(&blob(&layout, manifest.config).map_err(said)?).map_err(said)?;
+    let config =
+        ImageConfig::parse(&blob(&layout, manifest.config).map_err(said)?).map_err(said)?;
     if config.diff_ids.len() != manifest.layers.len() {
         return Err(format!("image {name}: the configuration has other layers than the manifest"));
     }
@@ -88,7 +89,9 @@ fn blob(layout: &Path, digest: Digest) -> Result<Vec<u8>, BadImage> {
     let is: [u8; 32] = Sha256::digest(&bytes).into();
     match is == digest.0 {
         true => Ok(bytes),
-        false => Err(BadImage(format!("blob {} has other contents than its name says", digest.hex()))),
+        false => {
+            Err(BadImage(format!("blob {} has other contents than its name says", digest.hex())))
+        }
     }
 }
 
