@@ -29,6 +29,7 @@ pub mod view;
 
 // Text: files in, specs and remarks out.
 pub mod calendar;
+pub mod check;
 pub mod diagnostic;
 mod draft;
 mod finish;
@@ -50,6 +51,7 @@ pub use spec::{Body, Spec};
 pub use supervisor::Supervisor;
 pub use view::{UnitView, View};
 
+pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{Loaded, load};
 pub use source::{Facts, LoadOptions, SourceFile, SourceKind, UnitDirectory};

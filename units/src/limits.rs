@@ -52,3 +52,12 @@ pub const ALIAS_DEPTH_MAX: usize = 16;
 pub const DIAGNOSTICS_MAX: usize = 10_000;
 /// Most cycles that one load reports.
 pub const CYCLES_MAX: usize = 32;
+/// How long a unit of our own format may take to stop unless it says otherwise (Docker's default).
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many restarts it takes in our own format to grow from the first wait to the longest: the
+/// wait about doubles each time.
+pub const RESTART_STEPS: u32 = 9;
+/// Most processes of a container unless it says otherwise.
+pub const CONTAINER_TASKS_MAX: u64 = 2048;
+/// Size of a container's `/dev/shm` in bytes unless it says otherwise (Docker's default).
+pub const SHM_BYTES: u64 = 64 << 20;

@@ -8,8 +8,11 @@ mod lists;
 mod rows;
 mod setting;
 
-pub(crate) use apply::{Fragment, apply};
-pub(crate) use rows::unit::condition;
+pub(crate) use apply::{Assignment, Fragment, apply, assign, objection};
+pub(crate) use lists::assign as assign_variable;
+pub(crate) use rows::exec::{account_name, add_limit, variable_name};
+pub(crate) use rows::sandbox::NAMES as SANDBOX_NAMES;
+pub(crate) use rows::timer::add as add_elapse;
 pub(crate) use setting::foreign_kind;
 
 use crate::draft::Draft;
@@ -44,7 +47,7 @@ pub struct Directive {
     /// Directives of one group are emptied together by an empty assignment to one of them.
     group: &'static str,
     /// What an empty value does.
-    empty: Empty,
+    pub(crate) empty: Empty,
     set: Set,
 }
 
@@ -73,7 +76,7 @@ pub enum Place {
 
 /// What an empty value does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Empty {
+pub(crate) enum Empty {
     /// It takes back every assignment of the group so far.
     Resets,
     /// It is a value like others.

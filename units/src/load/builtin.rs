@@ -168,7 +168,8 @@ pub(super) fn alias(name: &UnitName) -> Option<UnitName> {
 }
 
 /// Whether a target is one of ours.
-pub(super) fn is_builtin(name: &UnitName) -> bool {
+#[cfg(test)]
+fn is_builtin(name: &UnitName) -> bool {
     TARGETS.iter().any(|builtin| builtin.name == name.as_str())
 }
 

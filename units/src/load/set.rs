@@ -92,9 +92,11 @@ impl<'a> Set<'a> {
         let Some(text) = self.text_of(ranked.file) else { return };
         let document = match Document::parse(&text) {
             Ok(document) => document,
-            Err((spot, bad)) => {
-                let origin = Origin { file: ranked.file, spot };
-                self.remarks.say(origin, Severity::Error, Code::Syntax, &bad);
+            Err(faults) => {
+                for (spot, bad) in faults {
+                    let origin = Origin { file: ranked.file, spot };
+                    self.remarks.say(origin, Severity::Error, Code::Syntax, &bad);
+                }
                 self.broken.extend(document_unit(stem, UnitKind::Service));
                 return;
             }

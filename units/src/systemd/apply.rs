@@ -72,13 +72,39 @@ fn set(
     let at = |bad: &BadValue| Origin { file, spot: entry.spot(bad.offset, bad.length) };
     let origin = Origin { file, spot: entry.spot(0, 0) };
     let value = entry.value.as_str();
-    let mut setting = Setting { value, name: row.name, scope, origin, remarks: Vec::new() };
+    let label = format!("{}=", row.name);
+    let assignment = Assignment { value, label: &label, scope, origin };
+    assign(draft, row, assignment, &mut |severity, code, bad| hear(at(&bad), severity, code, bad));
+}
+
+/// A value on its way to a directive.
+pub(crate) struct Assignment<'a> {
+    pub(crate) value: &'a str,
+    /// How the author called the directive.
+    pub(crate) label: &'a str,
+    pub(crate) scope: Scope<'a>,
+    pub(crate) origin: Origin,
+}
+
+/// Gives one value to a directive; says whether it was taken.
+pub(crate) fn assign(
+    draft: &mut Draft,
+    row: &'static Directive,
+    assignment: Assignment<'_>,
+    hear: &mut dyn FnMut(Severity, Code, BadValue),
+) -> bool {
+    let Assignment { value, label, scope, origin } = assignment;
+    let mut setting = Setting { value, name: row.name, label, scope, origin, remarks: Vec::new() };
     let outcome = (row.set)(draft, &mut setting);
     for (severity, code, bad) in setting.remarks {
-        hear(at(&bad), severity, code, bad);
+        hear(severity, code, bad);
     }
-    if let Err(bad) = outcome {
-        hear(at(&bad), Severity::Error, Code::BadValue, bad);
+    match outcome {
+        Ok(()) => true,
+        Err(bad) => {
+            hear(Severity::Error, Code::BadValue, bad);
+            false
+        }
     }
 }
 
@@ -86,7 +112,10 @@ fn set(
 fn remark_shape(unit: &UnitName, fragment: &Fragment<'_>, hear: &mut Hear<'_>) {
     for (spot, bad) in &fragment.lines.faults {
         let origin = Origin { file: fragment.file, spot: *spot };
-        hear(origin, Severity::Error, Code::Syntax, bad.clone());
+        // As in systemd, a stray line is left out; a broken header hides what follows it.
+        let severity =
+            if fragment.lines.is_header(spot) { Severity::Error } else { Severity::Warning };
+        hear(origin, severity, Code::Syntax, bad.clone());
     }
     for (section, spot) in &fragment.lines.sections {
         if is_extension(section) || places_of(unit.kind(), section).is_some() {
@@ -144,7 +173,7 @@ fn unknown(entry: &Entry, places: &[Place]) -> BadValue {
 }
 
 /// What is to be said about a directive whatever its value.
-fn objection(row: &Directive, section: &str) -> Option<(Severity, Code, BadValue)> {
+pub(crate) fn objection(row: &Directive, section: &str) -> Option<(Severity, Code, BadValue)> {
     let name = row.name;
     let runs_nothing = row.place == Place::Process && section == "Socket";
     match row.treatment {

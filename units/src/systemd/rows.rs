@@ -7,11 +7,11 @@ mod kill;
 mod mount;
 mod output;
 mod resource;
-mod sandbox;
+pub(super) mod sandbox;
 mod service;
 mod socket;
-mod timer;
-pub(super) mod unit;
+pub(super) mod timer;
+mod unit;
 
 use super::Directive;
 

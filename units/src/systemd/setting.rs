@@ -18,6 +18,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) value: &'a str,
     /// The name of the directive.
     pub(crate) name: &'static str,
+    /// How the author called it, for messages.
+    pub(crate) label: &'a str,
     /// What specifiers stand for.
     pub(crate) scope: Scope<'a>,
     /// Where the value stands.
@@ -83,7 +85,7 @@ impl Setting<'_> {
     /// A span of time that ends.
     pub(crate) fn span(&self) -> Result<Duration, BadValue> {
         self.span_or_never()?.ok_or_else(|| {
-            BadValue::new(format!("`{}=` cannot be infinite", self.name))
+            BadValue::new(format!("`{}` cannot be infinite", self.label))
                 .advise("write a span such as `30s`")
         })
     }
@@ -188,7 +190,7 @@ impl Setting<'_> {
         let found = words.iter().find(|(word, _)| *word == self.value);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            BadValue::new(format!("`{}=` cannot be `{}`", self.name, self.value))
+            BadValue::new(format!("`{}` cannot be `{}`", self.label, self.value))
                 .advise(format!("write one of {}", known.join(", ")))
         })
     }

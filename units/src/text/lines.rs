@@ -38,6 +38,16 @@ pub struct Lines {
     pub sections: Vec<(Box<str>, Spot)>,
     /// Lines that are neither.
     pub faults: Vec<(Spot, BadValue)>,
+    /// Which of them began like a section header.
+    broken_headers: Vec<Spot>,
+}
+
+impl Lines {
+    /// Whether the faulty line there began like a section header.
+    #[must_use]
+    pub fn is_header(&self, spot: &Spot) -> bool {
+        self.broken_headers.contains(spot)
+    }
 }
 
 impl Entry {
@@ -127,7 +137,10 @@ fn take(lines: &mut Lines, section: &mut Option<Box<str>>, logical: Logical) {
                 *section = Some(name.into());
                 lines.sections.push((name.into(), spot));
             }
-            None => lines.faults.push((spot, BadValue::new("the section header has no `]`"))),
+            None => {
+                lines.broken_headers.push(spot);
+                lines.faults.push((spot, BadValue::new("the section header has no `]`")));
+            }
         }
         return;
     }

@@ -197,7 +197,7 @@ fn device_and_value(s: &mut Setting<'_>) -> Result<(Box<str>, String), BadValue>
     let words = s.each(|word| Ok(word.to_owned()))?;
     match words.as_slice() {
         [device, value] => Ok((path::absolute(device)?, value.clone())),
-        _ => Err(BadValue::new(format!("`{}=` takes a device and a value", s.name))
+        _ => Err(BadValue::new(format!("`{}` takes a device and a value", s.label))
             .advise("write both, such as `/dev/sda 10M`")),
     }
 }

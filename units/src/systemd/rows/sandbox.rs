@@ -106,6 +106,19 @@ pub(super) const ROWS: &[Directive] = &[
     passive(Place::Process, "SystemCallLog", Treatment::Ignored("there is no audit log")),
 ];
 
+/// What our own format calls the sandbox, as far as it is honoured.
+#[rustfmt::skip]
+pub(crate) const NAMES: &[&str] = &[
+    "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateNetwork",
+    "PrivateIPC", "PrivateUsers", "PrivateMounts", "ProtectHostname", "ProtectClock",
+    "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs",
+    "ProtectControlGroups", "ProtectProc", "ProcSubset", "ReadWritePaths", "ReadOnlyPaths",
+    "InaccessiblePaths", "ExecPaths", "NoExecPaths", "RestrictAddressFamilies",
+    "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality",
+    "MemoryDenyWriteExecute", "RemoveIPC", "SystemCallFilter", "SystemCallErrorNumber",
+    "SystemCallArchitectures", "DynamicUser", "SecureBits", "DevicePolicy", "DeviceAllow",
+];
+
 const NO_FOREIGN: Treatment = Treatment::Refused(
     "name spaces of others are not joined by path",
     "use JoinsNamespaceOf=, or a container with a network of its own",

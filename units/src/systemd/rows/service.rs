@@ -202,7 +202,7 @@ fn set_pid_file(d: &mut Draft, s: &mut Setting<'_>) -> Result<(), BadValue> {
 fn extend(commands: &mut Vec<Command>, s: &mut Setting<'_>) -> Result<(), BadValue> {
     commands.extend(s.commands()?);
     if commands.len() > COMMANDS_MAX {
-        return Err(BadValue::new(format!("more than {COMMANDS_MAX} commands in `{}=`", s.name)));
+        return Err(BadValue::new(format!("more than {COMMANDS_MAX} commands in `{}`", s.label)));
     }
     Ok(())
 }

@@ -268,7 +268,7 @@ fn set_job_mode(_: &mut Draft, s: &mut Setting<'_>) -> Result<(), BadValue> {
 }
 
 fn isolates(s: &mut Setting<'_>) -> Result<(), BadValue> {
-    let bad = BadValue::new(format!("`{}={}` is not honoured", s.name, s.value)).advise(
+    let bad = BadValue::new(format!("`{}{}` is not honoured", s.label, s.value)).advise(
         "the units are started beside what runs; name what must stop in their `Conflicts=`",
     );
     s.remark(Severity::Warning, Code::NotHonoured, bad);
