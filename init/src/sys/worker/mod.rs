@@ -9,6 +9,7 @@ pub mod coldplug;
 pub mod conditions;
 pub mod console;
 pub mod flush;
+pub mod kexec;
 pub mod load;
 pub mod modprobe;
 pub mod mount;
@@ -32,6 +33,7 @@ pub fn main(name: &str, arguments: &[String]) -> ExitCode {
         "console" => console::main(arguments),
         "coldplug" => coldplug::main(),
         "flush" => flush::main(),
+        "kexec" => kexec::main(arguments),
         "load" => load::main(),
         "apply" => apply::main(),
         "cat" => cat::main(),
