@@ -332,10 +332,20 @@ fn device(dev: BorrowedFd<'_>, source: &str, inside: &str) -> Result<(), Errno> 
 
 /// A small read-only file with this text.
 fn text_file(root: BorrowedFd<'_>, what: &Mount, text: &str) -> Result<(), Errno> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = openat(CWD, "/run", flags, Mode::from_raw_mode(0o644))?;
+    // Only what has a name can be mounted; stages of several units may do so at the same time.
+    let mut unique = [0; 8];
+    rustix::rand::getrandom(&mut unique, rustix::rand::GetRandomFlags::empty())?;
+    let path = format!("/run/keelson/.text.{:016x}", u64::from_ne_bytes(unique));
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW;
+    let file = openat(CWD, &*path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o644))?;
     rustix::io::write(&file, text.as_bytes())?;
-    let tree = clone_tree(&opened(&file), false)?;
+    let done = attach_text(root, what, &path);
+    rustix::fs::unlink(&*path)?;
+    done
+}
+
+fn attach_text(root: BorrowedFd<'_>, what: &Mount, path: &str) -> Result<(), Errno> {
+    let tree = clone_tree(path, false)?;
     let onto = target(root, what, true)?;
     set_attributes(tree.as_fd(), c"", libc::MOUNT_ATTR_RDONLY, 0, false)?;
     attach(tree.as_fd(), onto.as_fd())
