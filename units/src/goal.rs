@@ -14,3 +14,14 @@ pub enum Goal {
     /// Down first, then up: a restart that has not come to its turning point yet.
     Again,
 }
+
+/// Goal and holds together: where a unit goes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+    /// Down for now; it is meant to come back.
+    DownFirst,
+}

@@ -21,10 +21,19 @@ pub mod spec;
 pub mod triggers;
 
 // Life: facts in, orders out.
+mod backoff;
+mod evidence;
 pub mod fault;
 pub mod goal;
+mod graph;
+mod next;
+mod probe_watch;
 pub mod record;
+mod socket;
+mod state;
 pub mod supervisor;
+mod timer;
+mod unit;
 pub mod view;
 
 // Text: files in, specs and remarks out.

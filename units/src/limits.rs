@@ -61,3 +61,27 @@ pub const RESTART_STEPS: u32 = 9;
 pub const CONTAINER_TASKS_MAX: u64 = 2048;
 /// Size of a container's `/dev/shm` in bytes unless it says otherwise (Docker's default).
 pub const SHM_BYTES: u64 = 64 << 20;
+/// What a back-off that starts at zero grows from.
+pub const BACKOFF_FROM_ZERO: Duration = Duration::from_millis(10);
+/// A growing back-off is shortened by up to this part, so that units do not come back together.
+pub const BACKOFF_JITTER_DIVISOR: u32 = 8;
+/// Most requests that may wait for one unit.
+pub const ASKS_MAX: usize = 64;
+/// Longest `STATUS=` that is kept, in bytes.
+pub const STATUS_BYTES_MAX: usize = 256;
+/// How long an idle unit waits for others to finish starting (systemd.service(5)).
+pub const IDLE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Between two looks for the main process of a forking unit.
+pub const FIND_MAIN_PERIOD: Duration = Duration::from_millis(100);
+/// How much longer than a worker's own deadline the supervisor waits for its answer.
+pub const ORDER_GRACE: Duration = Duration::from_secs(10);
+/// How long opening the sockets of a unit may take.
+pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// The wait before a unit without a restart delay of its own is brought back because another upholds it.
+pub const UPHOLD_DELAY: Duration = Duration::from_millis(100);
+/// Most turns of the settling in one step, per unit. More means that definitions chase each other.
+pub const SETTLE_TURNS_PER_UNIT_MAX: usize = 64;
+/// Most names in the explanation why a unit does not run.
+pub const EXPLAIN_DEPTH_MAX: usize = 8;
+/// A step of the wall clock up to which calendar timers neither lose nor repeat a time (cron(8): three hours).
+pub const CLOCK_STEP_SMALL_MAX: Duration = Duration::from_secs(3 * 60 * 60);

@@ -111,6 +111,47 @@ pub enum StageStep {
     Exec,
 }
 
+impl StageStep {
+    /// The exit code by which systemd tells that this step failed (systemd.exec(5), "Process Exit Codes");
+    /// steps that systemd does not know share its code for name spaces.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            StageStep::WorkingDirectory => 200,
+            StageStep::Priority => 201,
+            StageStep::Descriptors | StageStep::Plan => 202,
+            StageStep::Exec => 203,
+            StageStep::Limits => 205,
+            StageStep::OomScore => 206,
+            StageStep::Stdin | StageStep::Terminal => 208,
+            StageStep::Stdout => 209,
+            StageStep::Stderr => 222,
+            StageStep::Affinity => 212,
+            StageStep::Scheduling => 214,
+            StageStep::User => 217,
+            StageStep::Capabilities => 218,
+            StageStep::Group => 219,
+            StageStep::SecureBits => 213,
+            StageStep::NoNewPrivileges => 227,
+            StageStep::Seccomp => 228,
+            StageStep::Personality => 230,
+            StageStep::Directory => 233,
+            StageStep::Credentials => 243,
+            StageStep::EnvironmentFile | StageStep::Umask | StageStep::Clone => 202,
+            StageStep::Namespaces
+            | StageStep::UserMap
+            | StageStep::Image
+            | StageStep::Root
+            | StageStep::Mount
+            | StageStep::Device
+            | StageStep::Mask
+            | StageStep::Pivot
+            | StageStep::Network
+            | StageStep::Hostname => 226,
+        }
+    }
+}
+
 impl std::fmt::Display for StageFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "setting it up failed at step {:?} (errno {}", self.step, self.errno)?;

@@ -1,0 +1,259 @@
+//! The second phase of a step: each unit whose surroundings changed is considered until nothing changes.
+
+use super::Supervisor;
+use crate::goal::{Aim, Goal};
+use crate::graph::{Edge, Link};
+use crate::limits::{IDLE_WAIT_MAX, SETTLE_TURNS_PER_UNIT_MAX};
+use crate::next::Cause;
+use crate::run::UnitId;
+use crate::service::Startup;
+use crate::state::State;
+use crate::unit::{NOWHERE, Unit};
+
+/// How a unit looks to one that is ordered after it, or needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Up and ready, or has done its work.
+    Satisfied,
+    /// May become so without anybody's doing.
+    OnWay,
+    /// On the way down, or about to be.
+    Leaving,
+    /// Not without somebody's doing, or not soon.
+    Dead,
+}
+
+/// What keeps a waiting unit from starting.
+enum Obstacle {
+    /// It will change.
+    Wait(UnitId),
+    /// It will not.
+    Dead(UnitId),
+}
+
+impl Supervisor {
+    pub(super) fn settle(&mut self) {
+        let mut turns = SETTLE_TURNS_PER_UNIT_MAX * (self.units.len() + 1);
+        while let Some(id) = self.queue.pop_front() {
+            let Some(unit) = self.get_mut(id) else { continue };
+            unit.queued = false;
+            self.consider(id);
+            turns -= 1;
+            if turns == 0 {
+                // Definitions that chase each other must not stop the machine; the next step goes on.
+                self.warn(id, "the units do not settle: definitions chase each other".into());
+                return;
+            }
+        }
+    }
+
+    /// The units that watch this one are considered again.
+    pub(super) fn stir(&mut self, id: UnitId) {
+        for place in 0..self.graph.back(id).len() {
+            let Edge { link, unit } = self.graph.back(id)[place];
+            if self.is_concerned(unit, id, link) {
+                self.enqueue(unit);
+            }
+        }
+        for place in 0..self.graph.out(id).len() {
+            let Edge { link, unit } = self.graph.out(id)[place];
+            let blocked = self.get(unit).is_some_and(|other| other.blocked_on == Some(id));
+            if blocked || (link == Link::Triggers) {
+                self.enqueue(unit);
+            }
+        }
+    }
+
+    /// Whether a change of `id` may matter to `unit`, which has the relation `link` to it.
+    fn is_concerned(&self, unit: UnitId, id: UnitId, link: Link) -> bool {
+        let Some(unit) = self.get(unit) else { return false };
+        unit.blocked_on == Some(id)
+            || link == Link::Triggers
+            || (link.is_hard() && unit.state == State::Waiting)
+            || unit.held == Some(id)
+    }
+
+    fn consider(&mut self, id: UnitId) {
+        let unit = self.unit(id);
+        match (unit.aim(), unit.state) {
+            (Aim::Up, State::Waiting) => self.consider_start(id),
+            (Aim::DownFirst, State::Waiting) if unit.held.is_some() => self.consider_release(id),
+            (Aim::Down, State::Waiting | State::Backoff { .. }) => {
+                self.apply(id, Cause::Unwanted);
+            }
+            (Aim::Down | Aim::DownFirst, state) if state.is_active() && !state.is_stopping() => {
+                self.consider_stop(id);
+            }
+            (Aim::Up | Aim::Down | Aim::DownFirst, _) => {}
+        }
+        self.consider_trigger(id);
+    }
+
+    fn consider_start(&mut self, id: UnitId) {
+        match self.obstacle(id) {
+            None if self.is_idling(id) => {}
+            None => self.apply(id, Cause::Clear),
+            Some(Obstacle::Wait(other)) => self.change(id).blocked_on = Some(other),
+            Some(Obstacle::Dead(need)) => self.hold(id, need),
+        }
+    }
+
+    /// A unit of type idle lets the others start first, for a while.
+    fn is_idling(&mut self, id: UnitId) -> bool {
+        let idle = self.unit(id).service().is_some_and(|s| s.startup == Startup::Idle);
+        if !idle || self.busy == 0 {
+            return false;
+        }
+        let now = self.now;
+        let unit = self.change(id);
+        let until = *unit.idle_until.get_or_insert(now + IDLE_WAIT_MAX);
+        if until <= now {
+            return false;
+        }
+        self.idlers.insert(id);
+        true
+    }
+
+    /// What stands in the way of a waiting unit's start.
+    fn obstacle(&self, id: UnitId) -> Option<Obstacle> {
+        let needs = self.graph.out(id).iter().find_map(|edge| self.obstacle_at(id, *edge));
+        // Of two units in an order, the one that stops goes first, whatever the order is.
+        needs.or_else(|| {
+            let mut behind = self.graph.back(id).iter().filter(|edge| edge.link == Link::After);
+            let leaving = behind.find(|edge| self.is_leaving(edge.unit))?;
+            Some(Obstacle::Wait(leaving.unit))
+        })
+    }
+
+    fn obstacle_at(&self, id: UnitId, edge: Edge) -> Option<Obstacle> {
+        let other = edge.unit;
+        let ordered = edge.link == Link::After || self.graph.is_after(id, other);
+        let standing = self.standing_for(edge);
+        match (edge.link, standing) {
+            (Link::After, Standing::OnWay | Standing::Leaving) => Some(Obstacle::Wait(other)),
+            // Without an order the need is started alongside; only a bond cares how it fares.
+            (Link::Requires, Standing::Dead | Standing::Leaving) if ordered => {
+                Some(Obstacle::Dead(other))
+            }
+            (Link::BindsTo | Link::Requisite, Standing::Dead | Standing::Leaving) => {
+                Some(Obstacle::Dead(other))
+            }
+            (Link::Requires | Link::BindsTo | Link::Requisite, Standing::OnWay) if ordered => {
+                Some(Obstacle::Wait(other))
+            }
+            _ => None,
+        }
+    }
+
+    /// How the other end of a relation stands, for that relation.
+    pub(super) fn standing_for(&self, edge: Edge) -> Standing {
+        let Some(other) = self.get(edge.unit) else {
+            debug_assert_eq!(edge.unit, NOWHERE, "edges lead to units");
+            return Standing::Dead;
+        };
+        match (self.standing(other), edge.link) {
+            // A bond is to a unit that runs, not to one that was skipped or is done.
+            (Standing::Satisfied, Link::BindsTo) if !other.state.is_up() => Standing::Dead,
+            (standing, _) => standing,
+        }
+    }
+
+    pub(super) fn standing(&self, unit: &Unit) -> Standing {
+        match (unit.state, unit.aim()) {
+            (State::Up { .. } | State::Reloading { .. }, Aim::Up) => {
+                if unit.ready() {
+                    Standing::Satisfied
+                } else {
+                    Standing::OnWay
+                }
+            }
+            (State::Skipped, _) => Standing::Satisfied,
+            (State::Down, _) if unit.history.finished => Standing::Satisfied,
+            (State::Down | State::Failed, _) => Standing::Dead,
+            (State::Waiting, Aim::Up) => Standing::OnWay,
+            (State::Waiting, _) => Standing::Dead,
+            (State::Backoff { .. }, Aim::Up)
+                if unit.service().is_some_and(|s| s.restart.direct) =>
+            {
+                Standing::OnWay
+            }
+            (State::Backoff { .. }, _) => Standing::Dead,
+            (_, Aim::Up) => Standing::OnWay,
+            (_, Aim::Down | Aim::DownFirst) => Standing::Leaving,
+        }
+    }
+
+    fn is_leaving(&self, id: UnitId) -> bool {
+        self.get(id).is_some_and(|unit| unit.state.is_active() && unit.aim() != Aim::Up)
+    }
+
+    fn consider_stop(&mut self, id: UnitId) {
+        // Who is ordered after us and stops too, stops first.
+        let mut behind = self.graph.back(id).iter().filter(|edge| edge.link == Link::After);
+        match behind.find(|edge| self.is_leaving(edge.unit)).map(|edge| edge.unit) {
+            Some(other) => self.change(id).blocked_on = Some(other),
+            None => self.apply(id, Cause::Unwanted),
+        }
+    }
+
+    /// A held unit comes back when all that it needs is there again.
+    fn consider_release(&mut self, id: UnitId) {
+        let Some(blocking) = self.blocking_need(id) else {
+            self.change(id).held = None;
+            self.enqueue(id);
+            self.stir(id);
+            return;
+        };
+        self.change(id).held = Some(blocking);
+        let dead = self.get(blocking).is_none_or(|u| self.standing(u) == Standing::Dead);
+        if dead && !self.release_ring(id) {
+            self.fail_asks(id);
+        }
+    }
+
+    /// The first need that is not there: the one that holds already, if it still does.
+    fn blocking_need(&self, id: UnitId) -> Option<UnitId> {
+        let holder = self.unit(id).held;
+        let lacking = |edge: &&Edge| {
+            let matters =
+                edge.link.is_hard() || (edge.link == Link::PartOf && Some(edge.unit) == holder);
+            matters && self.standing_for(**edge) != Standing::Satisfied
+        };
+        let mut needs: Vec<UnitId> =
+            self.graph.out(id).iter().filter(lacking).map(|edge| edge.unit).collect();
+        // Another end may take us with it without being named by us.
+        let mut takers = self.graph.back(id).iter().filter(|edge| edge.link == Link::StopsAlso);
+        if let Some(taker) = takers.find(|edge| Some(edge.unit) == holder)
+            && self.standing_for(*taker) != Standing::Satisfied
+        {
+            needs.push(taker.unit);
+        }
+        let same = needs.iter().copied().find(|need| Some(*need) == holder);
+        same.or_else(|| needs.first().copied())
+    }
+
+    /// Units that hold each other in a ring would wait for ever; when all of them wait, all are let go.
+    fn release_ring(&mut self, id: UnitId) -> bool {
+        let mut ring = vec![id];
+        loop {
+            let last = *ring.last().expect("it begins with one");
+            let Some(unit) = self.get(last) else { return false };
+            let (State::Waiting, Goal::Up, Some(holder)) = (unit.state, unit.goal, unit.held)
+            else {
+                return false;
+            };
+            if holder == id {
+                break;
+            }
+            if ring.contains(&holder) {
+                return false;
+            }
+            ring.push(holder);
+        }
+        for id in ring {
+            self.change(id).held = None;
+            self.enqueue(id);
+        }
+        true
+    }
+}
