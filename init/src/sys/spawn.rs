@@ -184,13 +184,14 @@ fn become_stage(child: &Child<'_>) -> ! {
         }
         // First out of the way of all places, then into them.
         let floor = 64 + i32::try_from(child.descriptors.len()).unwrap_or(0);
-        for (place, descriptor) in (0..).zip(child.descriptors) {
-            let aside = libc::fcntl(*descriptor, libc::F_DUPFD, floor);
-            ASIDE[usize::min(place, ASIDE_MAX - 1)] = aside;
+        for (place, descriptor) in child.descriptors.iter().enumerate().take(ASIDE_MAX) {
+            ASIDE[place] = libc::fcntl(*descriptor, libc::F_DUPFD, floor);
         }
         let program = libc::fcntl(child.program, libc::F_DUPFD_CLOEXEC, floor);
-        for place in 0..child.descriptors.len().min(ASIDE_MAX) {
+        let mut place = 0;
+        while place < child.descriptors.len().min(ASIDE_MAX) {
             libc::dup2(ASIDE[place], i32::try_from(place).unwrap_or(-1));
+            place += 1;
         }
         libc::syscall(
             libc::SYS_execveat,

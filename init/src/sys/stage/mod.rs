@@ -8,11 +8,14 @@
 mod command;
 mod environment;
 mod files;
+mod filter;
 mod identity;
 mod limits;
 mod namespaces;
 mod privileges;
+mod restrictions;
 mod root;
+mod seccomp;
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
@@ -88,6 +91,7 @@ fn prepare(input: &StageInput) -> Done<command::Program> {
     privileges::give_up(plan, &user)?;
     // Once more as the user: what root may enter, the user may not.
     root::enter(plan, &working_directory)?;
+    seccomp::install(plan)?;
     Ok(program)
 }
 

@@ -255,6 +255,7 @@ fn extract_one<R: Read>(
     if !(kind.is_dir() && is_directory(directory.as_fd(), &name)) {
         clear(directory.as_fd(), &name).map_err(said)?;
     }
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the list of kinds is not ours and may grow")]
     match kind {
         EntryType::Directory => make_directory(directory.as_fd(), &name).map_err(said)?,
         EntryType::Symlink => {
