@@ -1,6 +1,7 @@
 //! The simulator and its checkers.
 
 pub mod agent;
+pub mod corpus;
 pub mod fuzz;
 pub mod guest;
 pub mod oracle;

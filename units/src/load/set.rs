@@ -290,7 +290,7 @@ impl<'a> Set<'a> {
 
     /// A template is read once for its faults, and for the instance that it has by default.
     fn try_template(&mut self, template: &UnitName) {
-        let Some(name) = instance(template, CONNECTION_INSTANCE) else { return };
+        let Some(name) = instance(template, "instance") else { return };
         let Some((member, enables)) = self.read(&name) else {
             self.broken.remove(&name);
             self.broken.insert(template.clone());

@@ -154,7 +154,8 @@ impl Setting<'_> {
                 "there are no device units: the unit does not wait for the device",
                 "guard it with `ConditionPathExists=/dev/…`, or let it restart until the device is there",
             ),
-            ("device" | "slice" | "scope" | "swap", _) => {
+            ("device" | "slice" | "scope" | "swap", _)
+            | (_, "After" | "Before" | "Conflicts" | "PartOf" | "Also") => {
                 (Severity::Note, "there are no units of this kind here, and no need of them", "")
             }
             _ => (

@@ -91,9 +91,7 @@ pub(super) const ROWS: &[Directive] = &[
         d.service.sockets.extend(sockets);
         Ok(())
     }),
-    service("FileDescriptorStoreMax", |d, s| {
-        put(&mut d.service.descriptors_max, s.integer(0, i64::from(DESCRIPTORS_MAX)))
-    }),
+    service("FileDescriptorStoreMax", set_descriptors_max),
     service("FileDescriptorStorePreserve", |d, s| {
         put(&mut d.service.descriptors_preserve, s.one_of(PRESERVE))
     }),
@@ -191,6 +189,16 @@ fn set_type(d: &mut Draft, s: &mut Setting<'_>) -> Result<(), BadValue> {
         return Ok(());
     }
     fill(&mut d.startup, s.one_of(TYPES))
+}
+
+fn set_descriptors_max(d: &mut Draft, s: &mut Setting<'_>) -> Result<(), BadValue> {
+    let wanted: u32 = s.integer(0, i64::from(u32::MAX))?;
+    if wanted > DESCRIPTORS_MAX {
+        let text = format!("`{}` keeps {DESCRIPTORS_MAX} descriptors, no more", s.label);
+        s.remark(Severity::Warning, Code::Limit, BadValue::new(text));
+    }
+    d.service.descriptors_max = wanted.min(DESCRIPTORS_MAX);
+    Ok(())
 }
 
 fn set_pid_file(d: &mut Draft, s: &mut Setting<'_>) -> Result<(), BadValue> {

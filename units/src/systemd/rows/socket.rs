@@ -54,10 +54,7 @@ pub(super) const ROWS: &[Directive] = &[
             "let the program open the socket itself",
         ),
     ),
-    socket("BindIPv6Only", |d, s| {
-        let only = s.one_of(&[("default", None), ("both", Some(false)), ("ipv6-only", Some(true))]);
-        put(&mut d.socket.options.bind_ipv6_only, only)
-    }),
+    socket("BindIPv6Only", |d, s| put(&mut d.socket.options.bind_ipv6_only, ipv6_only(s))),
     socket("Backlog", |d, s| put(&mut d.socket.backlog, s.integer(0, MOST))),
     socket("BindToDevice", |d, s| fill(&mut d.socket.options.bind_to_device, s.text())),
     socket("SocketUser", |d, s| fill(&mut d.socket.user, account(s))),
@@ -157,6 +154,16 @@ fn add_address(
 ) -> Result<(), BadValue> {
     let text = s.text()?;
     add(d, kind(address::parse(&text)?))
+}
+
+/// `None`: as the machine has it (`net.ipv6.bindv6only`).
+fn ipv6_only(s: &Setting<'_>) -> Result<Option<bool>, BadValue> {
+    match s.value {
+        "default" => Ok(None),
+        "both" => Ok(Some(false)),
+        "ipv6-only" => Ok(Some(true)),
+        _ => s.boolean().map(Some).map_err(|bad| bad.advise("write default, both or ipv6-only")),
+    }
 }
 
 fn account(s: &mut Setting<'_>) -> Result<Box<str>, BadValue> {
