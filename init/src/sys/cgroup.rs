@@ -9,6 +9,27 @@ use units::resources::{Amount, Resources};
 
 use crate::paths::GROUP_ROOT;
 
+/// Makes the group of all units and hands every controller on to the groups in it.
+///
+/// # Errors
+/// When the group cannot be made. A controller that cannot be had is missed where a limit needs it.
+pub(crate) fn prepare() -> io::Result<()> {
+    let units = format!("{GROUP_ROOT}/units");
+    match mkdirat(CWD, &*units, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let listed = crate::sys::files::read_text(&format!("{units}/cgroup.controllers"))?;
+    for name in listed.split_whitespace() {
+        // See above.
+        let _ = crate::sys::files::write_setting(
+            &format!("{units}/cgroup.subtree_control"),
+            &format!("+{name}"),
+        );
+    }
+    Ok(())
+}
+
 /// Makes a unit's group with its limits, and opens it.
 pub(crate) fn create(name: &str, resources: &Resources) -> io::Result<OwnedFd> {
     let path = format!("{GROUP_ROOT}/units/{name}");

@@ -13,7 +13,7 @@ use crate::sys::run::Shore;
 use crate::sys::shutdown::{self, Ending};
 use crate::sys::sources::Source;
 use crate::sys::uevent::UeventSocket;
-use crate::sys::{client, clock, configuration, console, kmsg, notify};
+use crate::sys::{cgroup, client, clock, configuration, console, kmsg, notify};
 
 /// Brings the machine up, runs it, and brings it down.
 pub fn main(_words: &[String]) -> ExitCode {
@@ -41,6 +41,9 @@ fn open(shore: &mut Shore, early: &Early) {
         for path in console::paths(&early.command_line) {
             shore.add_console(&path);
         }
+    }
+    if let Err(error) = cgroup::prepare() {
+        kmsg::complain(&format!("cannot make the group of all units: {error}"));
     }
     let readable = Some(Interest::READABLE);
     let opened = [

@@ -184,10 +184,12 @@ impl Shore {
 
     /// Tells if nobody is left in a group.
     pub(crate) fn look_at_group(&mut self, run: Run) {
-        let Some(group) = self.groups.get(run) else { return };
-        let Ok(text) = read_file_at(&group.directory, "cgroup.events") else { return };
-        if keyed_value(&text, b"populated") != Some(0) {
-            return;
+        // A run whose group could not be made has nobody in it.
+        if let Some(group) = self.groups.get(run) {
+            let Ok(text) = read_file_at(&group.directory, "cgroup.events") else { return };
+            if keyed_value(&text, b"populated") != Some(0) {
+                return;
+            }
         }
         // The last process may have ended after this turn's reaping: its exit is told first.
         self.reap_all();
