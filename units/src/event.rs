@@ -44,7 +44,8 @@ pub enum Event {
         /// Which.
         role: Role,
     },
-    /// A process ended and was reaped. Told once per process, before the `Emptied` that it causes.
+    /// A process ended and was reaped. Told once per process, after the `Done` of its spawn and before the
+    /// `Emptied` that it causes.
     Exited {
         /// Whose.
         run: Run,

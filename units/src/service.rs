@@ -49,32 +49,6 @@ pub struct Service {
     pub probes: Probes,
 }
 
-impl Service {
-    /// A service without a command or any wish of its author's.
-    #[must_use]
-    pub fn bare() -> Service {
-        Service {
-            startup: Startup::Simple,
-            remain_after_exit: false,
-            lives_with_group: false,
-            commands: Commands::default(),
-            restart: Restart::default(),
-            success: ExitSet::default(),
-            timeouts: Timeouts::default(),
-            stopping: Stopping::default(),
-            notify_access: NotifyAccess::None,
-            descriptors_max: 0,
-            descriptors_preserve: PreserveMode::No,
-            sockets: Vec::new(),
-            oom_policy: OomPolicy::Stop,
-            execution: Box::default(),
-            container: None,
-            resources: Resources::default(),
-            probes: Probes::default(),
-        }
-    }
-}
-
 /// `Type=`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Startup {

@@ -175,6 +175,11 @@ impl State {
         self.name() == StateName::Stopping
     }
 
+    /// Which of its main processes is being started.
+    pub(crate) fn launching(self) -> Option<u16> {
+        if let State::Launching { index, .. } = self { Some(index) } else { None }
+    }
+
     /// Up, perhaps reloading.
     pub(crate) fn is_up(self) -> bool {
         matches!(self, State::Up { .. } | State::Reloading { .. })

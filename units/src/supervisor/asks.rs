@@ -15,19 +15,15 @@ use crate::unit::{Ask, AskKind};
 
 impl Supervisor {
     pub(super) fn on_asked(&mut self, ticket: Ticket, request: Request) {
-        match &request {
-            Request::ShutDown => return self.on_shut_down(ticket),
-            Request::ResetFailed(None) => {
-                for id in self.ids() {
-                    if self.get(id).is_some() {
-                        self.reset_failed(id);
-                    }
-                }
-                return self.answer(ticket, Answer::Ok);
-            }
-            _ => {}
+        if request == Request::ShutDown {
+            return self.on_shut_down(ticket);
         }
-        let Some(name) = subject(&request) else { return self.answer(ticket, Answer::Ok) };
+        let Some(name) = subject(&request) else {
+            for id in self.ids() {
+                self.reset_failed(id);
+            }
+            return self.answer(ticket, Answer::Ok);
+        };
         match self.names.get(name).copied() {
             Some(id) => self.on_asked_of(ticket, id, request),
             None => self.on_asked_of_nobody(ticket, name.clone(), request),
@@ -131,16 +127,18 @@ impl Supervisor {
             let why = "the unit cannot reload: it has no reload command";
             return self.answer(ticket, Answer::Refused(why.into()));
         }
-        match self.unit(id).state {
-            State::Up { .. } if self.unit(id).goal != Goal::Down => {
-                self.ask(id, ticket, AskKind::Reload);
-                self.apply(id, Cause::ReloadAsked);
-                self.propagate_reload(id);
-            }
-            State::Reloading { .. } => self.ask(id, ticket, AskKind::ReloadNext),
+        let (state, goal) = (self.unit(id).state, self.unit(id).goal);
+        if matches!(state, State::Reloading { .. }) {
+            self.ask(id, ticket, AskKind::ReloadNext);
+        } else if state.is_up() && goal != Goal::Down {
+            self.ask(id, ticket, AskKind::Reload);
+            self.apply(id, Cause::ReloadAsked);
+            self.propagate_reload(id);
+        } else if state.is_starting() {
             // It reads what there is when it comes up, but perhaps before the change was complete.
-            state if state.is_starting() => self.ask(id, ticket, AskKind::Reload),
-            _ => self.answer(ticket, Answer::Refused("the unit is not up".into())),
+            self.ask(id, ticket, AskKind::Reload);
+        } else {
+            self.answer(ticket, Answer::Refused("the unit is not up".into()));
         }
     }
 
@@ -179,19 +177,20 @@ impl Supervisor {
     }
 
     fn reset_failed(&mut self, id: UnitId) {
+        if self.get(id).is_none() {
+            return;
+        }
         let unit = self.change(id);
         unit.history.window_starts = 0;
         unit.history.tries = 0;
         unit.history.restarts = 0;
-        match unit.state {
-            State::Failed => {
-                unit.history.fault = None;
-                unit.goal = Goal::Down;
-                self.set_state(id, State::Down, "failures forgotten");
-                self.forget_if_gone(id);
-            }
-            State::Backoff { .. } => self.apply(id, Cause::Wanted),
-            _ => {}
+        if unit.state == State::Failed {
+            unit.history.fault = None;
+            unit.goal = Goal::Down;
+            self.set_state(id, State::Down, "failures forgotten");
+            self.forget_if_gone(id);
+        } else if matches!(unit.state, State::Backoff { .. }) {
+            self.apply(id, Cause::Wanted);
         }
     }
 

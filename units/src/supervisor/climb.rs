@@ -68,6 +68,7 @@ impl Supervisor {
     }
 
     /// The present step is done: on to the next.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`next` says where this may be called")]
     pub(super) fn climb(&mut self, id: UnitId) {
         match self.unit(id).state {
             State::Preparing => self.start(id),

@@ -155,6 +155,7 @@ impl Supervisor {
     }
 
     /// A step is done.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`next` says where this may be called")]
     pub(super) fn descend(&mut self, id: UnitId) {
         match self.unit(id).state {
             State::StopCommand { index, .. } => self.stop_command(id, index + 1),
@@ -187,9 +188,10 @@ impl Supervisor {
     pub(super) fn resend(&mut self, id: UnitId) {
         let unit = self.unit(id);
         let stopping = unit.service().map(|service| service.stopping).unwrap_or_default();
-        match unit.state {
-            State::Terminating { .. } => self.send(id, stopping.signal),
-            _ => self.send_final(id),
+        if matches!(unit.state, State::Terminating { .. }) {
+            self.send(id, stopping.signal);
+        } else {
+            self.send_final(id);
         }
     }
 

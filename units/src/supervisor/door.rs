@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::next::Cause;
 use crate::note::NoteKind;
 use crate::run::{ExitStatus, Phase, Role, Run, Ticket, UnitId};
-use crate::service::{OomPolicy, Signal, Startup};
+use crate::service::{OomPolicy, Service, Signal, Startup};
 use crate::state::State;
 use crate::unit::Part;
 
@@ -198,7 +198,8 @@ impl Supervisor {
     fn on_exited(&mut self, run: Run, role: Role, status: ExitStatus) {
         let Some(id) = self.current(run) else { return };
         let process = self.change(id).evidence().process(role);
-        if !process.lives() {
+        // A spawn is answered before the process's end is told: an end without it is that of an older one.
+        if process.pid().is_none() {
             return;
         }
         let errand = process.errand();
@@ -221,23 +222,12 @@ impl Supervisor {
             self.note(id, NoteKind::Exited { status });
         }
         if launching(self.unit(id).state) {
-            let executed = !matches!(status, ExitStatus::Stage(_));
-            match service.startup {
-                Startup::Oneshot if well => return self.apply(id, Cause::Started),
-                // Its program ran, whatever became of it; the fact may come late.
-                Startup::Simple | Startup::Idle | Startup::Exec if executed => {
-                    self.blame_exit(id, status, well);
-                    return self.apply(id, Cause::Started);
-                }
-                Startup::Notify | Startup::NotifyReload { .. } if service.lives_with_group => {
-                    return self.apply(id, Cause::MainGone);
-                }
-                Startup::Notify | Startup::NotifyReload { .. } if well => {
-                    self.change(id).evidence().blame(Fault::Protocol);
-                    return self.apply(id, Cause::Crashed);
-                }
-                _ => {}
+            self.blame_exit(id, status, well);
+            let cause = launch_ended(service, status, well);
+            if cause == Cause::Crashed {
+                self.change(id).evidence().blame(Fault::Protocol);
             }
+            return self.apply(id, cause);
         }
         self.blame_exit(id, status, well);
         let cause = match self.pulse(id) {
@@ -282,11 +272,8 @@ impl Supervisor {
     /// The first process of a forking unit is a command whose success is the start.
     fn apply_command(&mut self, id: UnitId, role: Role, cause: Cause) {
         let launching = launching(self.unit(id).state);
-        let cause = match cause {
-            Cause::CommandOk if launching => Cause::Started,
-            other => other,
-        };
-        self.apply(id, cause);
+        let starts = launching && cause == Cause::CommandOk;
+        self.apply(id, if starts { Cause::Started } else { cause });
         // What ended may have been all that a reload waited for before the run's own end is dealt with.
         let unit = self.get(id);
         if role == Role::Control && unit.is_some_and(|unit| unit.state.is_up()) {
@@ -354,6 +341,26 @@ impl Supervisor {
             Some(unit) => unit.kept.push(crate::unit::Kept { number, name }),
             None => self.order(Action::Drop { unit: id, number }),
         }
+    }
+}
+
+/// What the end of a main process means that did not count as started yet.
+fn launch_ended(service: &Service, status: ExitStatus, well: bool) -> Cause {
+    let executed = !matches!(status, ExitStatus::Stage(_));
+    match service.startup {
+        Startup::Oneshot if well => Cause::Started,
+        // Its program ran, whatever became of it; the fact that says so may come late.
+        Startup::Simple | Startup::Idle | Startup::Exec if executed => Cause::Started,
+        Startup::Notify | Startup::NotifyReload { .. } if service.lives_with_group => {
+            Cause::MainGone
+        }
+        Startup::Oneshot
+        | Startup::Simple
+        | Startup::Idle
+        | Startup::Exec
+        | Startup::Forking { .. }
+        | Startup::Notify
+        | Startup::NotifyReload { .. } => Cause::Crashed,
     }
 }
 

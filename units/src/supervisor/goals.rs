@@ -177,12 +177,12 @@ impl Supervisor {
         while let Some((gone, why)) = list.pop_front() {
             for place in 0..self.graph.back(gone).len() {
                 let Edge { link, unit } = self.graph.back(gone)[place];
-                let next = match link {
-                    Link::Requires | Link::BindsTo | Link::Requisite => {
-                        self.set_held(unit, gone).then_some(Spreads::Loss)
-                    }
-                    Link::PartOf => self.stop_part(unit, gone, why),
-                    _ => None,
+                let next = if link.is_hard() {
+                    self.set_held(unit, gone).then_some(Spreads::Loss)
+                } else if link == Link::PartOf {
+                    self.stop_part(unit, gone, why)
+                } else {
+                    None
                 };
                 list.extend(next.map(|why| (unit, why)));
             }

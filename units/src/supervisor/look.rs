@@ -3,6 +3,7 @@
 use super::Supervisor;
 use crate::evidence::Evidence;
 use crate::limits::EXPLAIN_DEPTH_MAX;
+use crate::note::StateName;
 use crate::run::{ExitStatus, Phase, UnitId};
 use crate::state::State;
 use crate::text::signal;
@@ -14,10 +15,8 @@ impl Supervisor {
         let unit = self.get(id)?;
         let evidence = unit.now.as_ref();
         let troubled = unit.held.is_some() || unit.history.fault.is_some();
-        let next_elapse = match unit.state {
-            State::Backoff { until } => Some(until),
-            _ => self.timer_due(unit),
-        };
+        let waits = matches!(unit.state, State::Backoff { .. });
+        let next_elapse = if waits { unit.state.until() } else { self.timer_due(unit) };
         Some(UnitView {
             id,
             name: &unit.spec.name,
@@ -138,13 +137,13 @@ fn own_trouble(unit: &Unit) -> String {
 /// What is the matter with a unit, as the end of a sentence about it.
 fn trouble(unit: &Unit) -> String {
     let fault = unit.history.fault.map(|fault| format!("failed: {fault}"));
-    match unit.state {
-        State::Failed | State::Backoff { .. } => fault.unwrap_or_else(|| "failed".into()),
-        State::Down if unit.pinned => "was stopped".into(),
-        State::Down | State::Skipped => fault.unwrap_or_else(|| "is not up".into()),
-        State::Waiting => "waits".into(),
-        state if state.is_starting() => "is not up yet".into(),
-        state if state.is_stopping() => "is going down".into(),
-        _ => "is not ready".into(),
+    match unit.state.name() {
+        StateName::Failed | StateName::Backoff => fault.unwrap_or_else(|| "failed".into()),
+        StateName::Down if unit.pinned => "was stopped".into(),
+        StateName::Down | StateName::Skipped => fault.unwrap_or_else(|| "is not up".into()),
+        StateName::Waiting => "waits".into(),
+        StateName::Starting => "is not up yet".into(),
+        StateName::Stopping => "is going down".into(),
+        StateName::Up | StateName::Reloading => "is not ready".into(),
     }
 }

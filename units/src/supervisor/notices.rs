@@ -73,11 +73,8 @@ impl Supervisor {
         let by_notice = unit.service().is_some_and(|service| {
             matches!(service.startup, Startup::Notify | Startup::NotifyReload { .. })
         });
-        let cause = match unit.state {
-            State::Launching { .. } if by_notice => Cause::Started,
-            _ => Cause::Ready,
-        };
-        self.apply(id, cause);
+        let starts = by_notice && matches!(unit.state, State::Launching { .. });
+        self.apply(id, if starts { Cause::Started } else { Cause::Ready });
     }
 
     /// An answer to an older signal than the last one is none.

@@ -53,10 +53,9 @@ impl Supervisor {
     /// It reloads, by itself or as asked.
     pub(super) fn reload_said(&mut self, id: UnitId) {
         let timeout = self.unit(id).service().and_then(|service| service.timeouts.start);
-        let until = match self.unit(id).state {
-            State::Reloading { until, .. } => until,
-            _ => self.after(timeout),
-        };
+        let unit = self.unit(id);
+        let asked = matches!(unit.state, State::Reloading { .. });
+        let until = if asked { unit.state.until() } else { self.after(timeout) };
         let step = Reload::Said;
         self.set_state(id, State::Reloading { step, until }, "it reloads");
     }
@@ -75,11 +74,9 @@ impl Supervisor {
     }
 
     pub(super) fn reload_failed(&mut self, id: UnitId) {
-        let why = match self.unit(id).state {
-            State::Reloading { step: Reload::Command(_), .. } => "the reload command failed",
-            State::Reloading { .. } => "the reload took too long",
-            _ => "the reload failed",
-        };
+        let state = self.unit(id).state;
+        let by_command = matches!(state, State::Reloading { step: Reload::Command(_), .. });
+        let why = if by_command { "the reload command failed" } else { "the reload took too long" };
         self.warn(id, why.into());
         self.reloaded(id, why, &Answer::Failed(why.into()));
     }

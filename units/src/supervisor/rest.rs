@@ -200,15 +200,11 @@ impl Supervisor {
         if unit.asks.is_empty() {
             return;
         }
-        match unit.state {
-            State::Skipped => {
-                let answer = Answer::Skipped("a condition does not hold".into());
-                self.answer_asks(id, AskKind::Start, &answer);
-            }
-            State::Down if unit.history.finished => {
-                self.answer_asks(id, AskKind::Start, &Answer::Ok);
-            }
-            _ => {}
+        if unit.state == State::Skipped {
+            let answer = Answer::Skipped("a condition does not hold".into());
+            self.answer_asks(id, AskKind::Start, &answer);
+        } else if unit.state == State::Down && unit.history.finished {
+            self.answer_asks(id, AskKind::Start, &Answer::Ok);
         }
         self.fail_asks(id);
     }
@@ -256,11 +252,12 @@ impl Supervisor {
     pub(super) fn main_ended_well(&self, id: UnitId, status: ExitStatus) -> bool {
         let unit = self.unit(id);
         let Some(service) = unit.service() else { return true };
-        let index = match unit.state {
-            State::Launching { index, .. } => index,
-            _ => u16::try_from(service.commands.start.len().saturating_sub(1)).unwrap_or(0),
+        let last = service.commands.start.len().saturating_sub(1);
+        let index = match unit.state.launching() {
+            Some(index) => usize::from(index),
+            None => last,
         };
-        let ignores = service.commands.start.get(usize::from(index));
+        let ignores = service.commands.start.get(index);
         ignores.is_some_and(|command| command.ignore_failure) || is_clean(service, status)
     }
 }
@@ -315,11 +312,7 @@ fn restarts(service: &Service, evidence: &Evidence) -> bool {
 }
 
 fn is_exit_code(fault: Fault) -> bool {
-    let status = match fault {
-        Fault::Exited { status, .. } => Some(status),
-        _ => None,
-    };
-    matches!(status, Some(ExitStatus::Code(_) | ExitStatus::Stage(_)))
+    matches!(fault, Fault::Exited { status: ExitStatus::Code(_) | ExitStatus::Stage(_), .. })
 }
 
 fn is_signal(fault: Fault) -> bool {

@@ -265,7 +265,7 @@ fn errand_of(state: State, service: Option<&Service>) -> Option<Errand> {
 /// A definition for a unit whose own is gone: enough to stop it and to forget it.
 fn stand_in(name: &UnitName) -> Option<Spec> {
     let body = match name.kind() {
-        UnitKind::Service => Body::Service(Box::new(Service::bare())),
+        UnitKind::Service => Body::Service(Box::default()),
         UnitKind::Target => Body::Target,
         // Without its own words there is nothing that could be done about these.
         UnitKind::Timer | UnitKind::Socket | UnitKind::Mount => return None,

@@ -18,7 +18,7 @@ fn name(text: &str) -> UnitName {
 }
 
 fn service(text: &str) -> Spec {
-    let mut service = Service::bare();
+    let mut service = Service::default();
     service.commands.start.push(Command {
         program: "/bin/program".into(),
         arguments: Vec::new(),
@@ -59,9 +59,8 @@ impl Bench {
 }
 
 fn spawned(actions: &[Action]) -> Option<(Ticket, Run)> {
-    actions.iter().find_map(|action| match action {
-        Action::Spawn { ticket, run, .. } => Some((*ticket, *run)),
-        _ => None,
+    actions.iter().find_map(|action| {
+        if let Action::Spawn { ticket, run, .. } = action { Some((*ticket, *run)) } else { None }
     })
 }
 
