@@ -29,8 +29,6 @@ pub enum PlanError {
     UnknownCapability(Box<str>),
     /// A mount over the kernel's own trees.
     ForbiddenTarget(Box<str>),
-    /// No such personality.
-    UnknownPersonality(Box<str>),
 }
 
 impl fmt::Display for PlanError {
@@ -48,7 +46,6 @@ impl fmt::Display for PlanError {
             PlanError::ForbiddenTarget(path) => {
                 write!(f, "nothing may be mounted at {path:?}: it belongs to the kernel")
             }
-            PlanError::UnknownPersonality(name) => write!(f, "unknown personality {name:?}"),
         }
     }
 }

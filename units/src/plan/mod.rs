@@ -12,6 +12,7 @@ mod compose;
 mod container;
 mod environment;
 mod identity;
+mod join;
 mod sandbox;
 
 pub use capabilities::{
@@ -19,6 +20,7 @@ pub use capabilities::{
 };
 pub use compose::{PlanError, plan};
 pub use identity::dynamic_id;
+pub use join::{Entry, join};
 
 use serde::{Deserialize, Serialize};
 
@@ -410,18 +412,3 @@ pub const NEW_NETWORK: u32 = 0x4000_0000;
 pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Where a container finds PID 1's notification socket.
 pub const NOTIFY_SOCKET_INSIDE: &str = "/run/keelson/notify";
-/// tmp
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub struct Entry {
-    pub arguments: Vec<Box<str>>,
-    pub environment: Vec<(Box<str>, Box<str>)>,
-    pub directory: Option<Box<str>>,
-    pub user: Option<Box<str>>,
-    pub terminal: bool,
-}
-/// tmp
-#[allow(missing_docs, clippy::all)]
-pub fn join(_s: &crate::Spec, _e: &Entry, _f: &PlanFacts<'_>) -> Result<Plan, PlanError> {
-    Err(PlanError::NoProcess)
-}
