@@ -52,7 +52,8 @@ pub(super) fn take_apart(until: Duration) -> i32 {
         let before = mounts().len();
         let changed = unmount_all(&mut stuck, UnmountFlags::empty(), until)
             | turn_off_swaps(until)
-            | detach_loops(until);
+            | detach_loops(until)
+            | remove_mapped(until);
         if !changed || before == 0 || since_boot() >= until {
             break;
         }
@@ -157,6 +158,35 @@ fn detach_loops(until: Duration) -> bool {
             })
             .is_ok()
     })
+}
+
+/// Removes all device-mapper devices that nothing uses any more.
+fn remove_mapped(until: Duration) -> bool {
+    /// `DM_REMOVE_ALL` (linux/dm-ioctl.h): `_IOWR(0xfd, 1, struct dm_ioctl)`.
+    const REMOVE_ALL: libc::c_ulong = 0xc138_fd01;
+    /// `struct dm_ioctl`: version, size of the whole, and much that this call does not look at.
+    const BYTES: usize = 312;
+    let before = mapped_devices();
+    if before == 0 {
+        return false;
+    }
+    let ended = bounded(until, || {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let Ok(control) = open("/dev/mapper/control", flags, Mode::empty()) else { return 1 };
+        let mut request = [0_u32; BYTES / 4];
+        request[0] = 4;
+        request[3] = u32::try_from(BYTES).expect("a few hundred");
+        // SAFETY: the argument is a whole dm_ioctl whose size field says so.
+        i32::from(
+            unsafe { libc::ioctl(control.as_raw_fd(), REMOVE_ALL, request.as_mut_ptr()) } != 0,
+        )
+    });
+    ended.is_ok() && mapped_devices() < before
+}
+
+fn mapped_devices() -> usize {
+    let devices = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    devices.filter(|device| device.file_name().to_string_lossy().starts_with("dm-")).count()
 }
 
 /// Loop devices that are looked at.
