@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::compact::List;
+
 /// What makes a unit a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
@@ -18,19 +20,19 @@ pub struct Container {
     /// Nothing in the root can be written.
     pub read_only: bool,
     /// What is mounted into it, in order.
-    pub mounts: Vec<ContainerMount>,
+    pub mounts: List<ContainerMount>,
     /// Ports it offers; with the host's network they are documentation and probe defaults.
-    pub ports: Vec<Port>,
+    pub ports: List<Port>,
     /// Its host name; the unit's stem by default.
     pub hostname: Option<Box<str>>,
     /// Everything closed by default is open: all capabilities and devices, no filter, no masks.
     pub privileged: bool,
     /// Capabilities added to the default set, by name without `CAP_`.
-    pub capabilities_add: Vec<Box<str>>,
+    pub capabilities_add: List<Box<str>>,
     /// Capabilities taken from the default set; `ALL` empties it.
-    pub capabilities_drop: Vec<Box<str>>,
+    pub capabilities_drop: List<Box<str>>,
     /// Devices it sees, besides null, zero, full, random, urandom and tty.
-    pub devices: Vec<ContainerDevice>,
+    pub devices: List<ContainerDevice>,
     /// What is kept of the files it wrote when it is started anew.
     pub writable: Writable,
     /// `seccomp`: the default profile, none, or a profile file.

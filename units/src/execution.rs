@@ -1,16 +1,19 @@
 //! How a unit's processes are set up (systemd.exec(5)).
 
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+use crate::compact::{List, Usual};
 
 /// The surroundings of a process. Everything defaults to "as systemd without the directive".
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
     /// `User=`: a name or a number, found in the root in which the process runs.
     pub user: Option<Box<str>>,
     /// `Group=`.
     pub group: Option<Box<str>>,
     /// `SupplementaryGroups=`.
-    pub groups: Vec<Box<str>>,
+    pub groups: List<Box<str>>,
     /// `DynamicUser=`.
     pub dynamic_user: bool,
     /// `WorkingDirectory=`; `~` is the user's home.
@@ -20,13 +23,13 @@ pub struct Execution {
     /// `RootDirectory=`.
     pub root_directory: Option<Box<str>>,
     /// `Environment=`, in order, later wins.
-    pub environment: Vec<(Box<str>, Box<str>)>,
+    pub environment: List<(Box<str>, Box<str>)>,
     /// `EnvironmentFile=`, in order; read at each spawn.
-    pub environment_files: Vec<EnvironmentFile>,
+    pub environment_files: List<EnvironmentFile>,
     /// `PassEnvironment=`.
-    pub pass_environment: Vec<Box<str>>,
+    pub pass_environment: List<Box<str>>,
     /// `UnsetEnvironment=`: names or whole assignments.
-    pub unset_environment: Vec<Box<str>>,
+    pub unset_environment: List<Box<str>>,
     /// `StandardInput=`.
     pub stdin: Input,
     /// `StandardOutput=`.
@@ -48,9 +51,9 @@ pub struct Execution {
     /// `IOSchedulingClass=` (0 none, 1 realtime, 2 best-effort, 3 idle) and `IOSchedulingPriority=`.
     pub io_priority: Option<(u8, u8)>,
     /// `CPUAffinity=`: processor numbers.
-    pub cpu_affinity: Vec<u16>,
+    pub cpu_affinity: List<u16>,
     /// `LimitXXX=`: resource, soft, hard; `u64::MAX` is infinity.
-    pub rlimits: Vec<Rlimit>,
+    pub rlimits: List<Rlimit>,
     /// `CapabilityBoundingSet=` as a bit mask; `None`: all.
     pub capabilities_bounding: Option<u64>,
     /// `AmbientCapabilities=` as a bit mask.
@@ -60,18 +63,66 @@ pub struct Execution {
     /// `NoNewPrivileges=`.
     pub no_new_privileges: bool,
     /// `RuntimeDirectory=` and its kin.
-    pub directories: Vec<OwnDirectory>,
+    pub directories: List<OwnDirectory>,
     /// `RuntimeDirectoryPreserve=`.
     pub runtime_directory_preserve: crate::service::PreserveMode,
     /// The sandboxing directives; `None`: none was given.
     pub sandbox: Option<Box<Sandbox>>,
     /// `PAMName=`, `KeyringMode=` and the like have no counterpart here; `LoadCredential=`, `SetCredential=`:
     /// name and source (a path) or literal value.
-    pub credentials: Vec<Credential>,
+    pub credentials: List<Credential>,
     /// `Personality=`.
     pub personality: Option<Box<str>>,
     /// `IgnoreSIGPIPE=`, true by default in systemd.
     pub ignore_sigpipe: Option<bool>,
+}
+
+impl Default for Execution {
+    /// As systemd without any directive: standard error goes where standard output goes.
+    fn default() -> Execution {
+        Execution {
+            user: None,
+            group: None,
+            groups: List::new(),
+            dynamic_user: false,
+            working_directory: None,
+            working_directory_optional: false,
+            root_directory: None,
+            environment: List::new(),
+            environment_files: List::new(),
+            pass_environment: List::new(),
+            unset_environment: List::new(),
+            stdin: Input::default(),
+            stdout: Output::default(),
+            stderr: Output::Inherit,
+            tty_path: None,
+            log_name: None,
+            umask: None,
+            nice: None,
+            oom_score_adjust: None,
+            scheduling: None,
+            io_priority: None,
+            cpu_affinity: List::new(),
+            rlimits: List::new(),
+            capabilities_bounding: None,
+            capabilities_ambient: 0,
+            secure_bits: 0,
+            no_new_privileges: false,
+            directories: List::new(),
+            runtime_directory_preserve: crate::service::PreserveMode::default(),
+            sandbox: None,
+            credentials: List::new(),
+            personality: None,
+            ignore_sigpipe: None,
+        }
+    }
+}
+
+impl Usual for Execution {
+    fn usual() -> &'static Execution {
+        static USUAL: LazyLock<Execution> = LazyLock::new(Execution::default);
+        &USUAL
+    }
 }
 
 /// One `EnvironmentFile=`.
@@ -183,7 +234,7 @@ pub struct OwnDirectory {
     /// Relative path.
     pub path: Box<str>,
     /// Symbolic links to it, relative to the same root.
-    pub links: Vec<Box<str>>,
+    pub links: List<Box<str>>,
     /// Permission bits.
     pub mode: u32,
 }
@@ -239,11 +290,11 @@ pub struct Sandbox {
     /// `ProcSubset=pid`.
     pub proc_subset_pid: bool,
     /// `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `ExecPaths=`, `NoExecPaths=`.
-    pub paths: Vec<PathRule>,
+    pub paths: List<PathRule>,
     /// `BindPaths=`, `BindReadOnlyPaths=`.
-    pub binds: Vec<BindPath>,
+    pub binds: List<BindPath>,
     /// `TemporaryFileSystem=`: path and mount options.
-    pub temporary: Vec<(Box<str>, Box<str>)>,
+    pub temporary: List<(Box<str>, Box<str>)>,
     /// `RestrictAddressFamilies=`.
     pub address_families: Option<AddressFamilies>,
     /// `RestrictNamespaces=`: a mask of `CLONE_NEW…` that stay allowed.
@@ -265,7 +316,7 @@ pub struct Sandbox {
     /// `DevicePolicy=`.
     pub device_policy: DevicePolicy,
     /// `DeviceAllow=`.
-    pub devices: Vec<DeviceRule>,
+    pub devices: List<DeviceRule>,
     /// `MountFlags=`, `MountAPIVFS=`.
     pub mount_api_vfs: bool,
 }

@@ -6,6 +6,7 @@
 
 // The vocabulary.
 pub mod action;
+pub mod compact;
 pub mod container;
 pub mod event;
 pub mod execution;

@@ -1,7 +1,9 @@
 //! The name of a unit: checked once, at the door.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::UNIT_NAME_BYTES_MAX;
 
@@ -47,10 +49,10 @@ impl UnitKind {
 
 /// A checked unit name with its suffix, such as `web.service` or `getty@tty1.service`.
 ///
-/// At most [`UNIT_NAME_BYTES_MAX`] bytes of ASCII letters, digits and `:-_.\@`, as systemd.unit(5) has it.
+/// Clones share one text: units name each other all the time. At most [`UNIT_NAME_BYTES_MAX`] bytes of ASCII letters, digits and `:-_.\@`, as systemd.unit(5) has it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct UnitName(Box<str>);
+pub struct UnitName(Arc<str>);
 
 /// Why a text is not a unit name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +177,20 @@ impl UnitName {
     }
 }
 
+/// Makes equal names share one text, which a specification read from bytes does not.
+#[derive(Debug, Default)]
+pub struct SharedNames(BTreeSet<UnitName>);
+
+impl SharedNames {
+    /// Replaces a name by the first equal one that was seen.
+    pub fn share(&mut self, name: &mut UnitName) {
+        match self.0.get(name) {
+            Some(known) => *name = known.clone(),
+            None => drop(self.0.insert(name.clone())),
+        }
+    }
+}
+
 fn allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@')
 }
@@ -200,7 +216,7 @@ impl TryFrom<String> for UnitName {
 
 impl From<UnitName> for String {
     fn from(name: UnitName) -> String {
-        name.0.into()
+        (*name.0).to_owned()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a unit may use: the values of its control group (cgroup v2).
 
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+use crate::compact::{List, Usual};
 
 /// Limits and shares; `None`: the kernel's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,11 +33,18 @@ pub struct Resources {
     /// `io.weight`, 1 to 10000.
     pub io_weight: Option<u32>,
     /// `io.weight` and `io.max` for single devices.
-    pub io_devices: Vec<IoDevice>,
+    pub io_devices: List<IoDevice>,
     /// `pids.max`.
     pub tasks_max: Option<Amount>,
     /// `Delegate=`: the unit rules its own subtree.
     pub delegate: bool,
+}
+
+impl Usual for Resources {
+    fn usual() -> &'static Resources {
+        static USUAL: LazyLock<Resources> = LazyLock::new(Resources::default);
+        &USUAL
+    }
 }
 
 /// A number, a share of the machine's total, or no limit.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+use crate::compact::{List, Rare};
 use crate::container::Container;
 use crate::execution::Execution;
 use crate::limits::{PHASE_TIMEOUT, RESTART_DELAY, RESTART_RESET_AFTER};
@@ -36,15 +37,15 @@ pub struct Service {
     /// `FileDescriptorStorePreserve=`.
     pub descriptors_preserve: PreserveMode,
     /// Sockets whose descriptors it gets, besides those that name it.
-    pub sockets: Vec<UnitName>,
+    pub sockets: List<UnitName>,
     /// What an out-of-memory kill inside means.
     pub oom_policy: OomPolicy,
     /// How its processes are set up.
-    pub execution: Box<Execution>,
+    pub execution: Rare<Execution>,
     /// A root file system of its own, if it is a container.
     pub container: Option<Box<Container>>,
     /// What it may use.
-    pub resources: Resources,
+    pub resources: Rare<Resources>,
     /// How we ask whether it is ready and healthy.
     pub probes: Probes,
 }
@@ -102,19 +103,19 @@ impl Signal {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Commands {
     /// `ExecCondition=`.
-    pub condition: Vec<Command>,
+    pub condition: List<Command>,
     /// `ExecStartPre=`.
-    pub start_pre: Vec<Command>,
+    pub start_pre: List<Command>,
     /// `ExecStart=`; empty for a container that runs what its image says.
-    pub start: Vec<Command>,
+    pub start: List<Command>,
     /// `ExecStartPost=`.
-    pub start_post: Vec<Command>,
+    pub start_post: List<Command>,
     /// `ExecReload=`.
-    pub reload: Vec<Command>,
+    pub reload: List<Command>,
     /// `ExecStop=`.
-    pub stop: Vec<Command>,
+    pub stop: List<Command>,
     /// `ExecStopPost=`.
-    pub stop_post: Vec<Command>,
+    pub stop_post: List<Command>,
 }
 
 /// One command line: a program and its arguments, specifiers expanded, variables not yet.
@@ -199,9 +200,9 @@ pub enum RestartPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExitSet {
     /// Exit codes.
-    pub codes: Vec<u8>,
+    pub codes: List<u8>,
     /// Signals.
-    pub signals: Vec<Signal>,
+    pub signals: List<Signal>,
 }
 
 /// How long each phase may take; `None`: for ever.

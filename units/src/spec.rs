@@ -4,8 +4,10 @@
 //! resolved when it is made; the supervisor and the planner never look at text again.
 
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::compact::{List, Rare, Usual};
 use crate::name::UnitName;
 
 pub use crate::execution::*;
@@ -25,15 +27,15 @@ pub struct Spec {
     /// One line for people; empty when the author gave none.
     pub description: Box<str>,
     /// Links for people.
-    pub documentation: Vec<Box<str>>,
+    pub documentation: List<Box<str>>,
     /// The files it was made from: the unit file, then its drop-ins, in order of application.
-    pub sources: Vec<Box<str>>,
+    pub sources: List<Box<str>>,
     /// Other names of this unit (`Alias=` in effect, symbolic links).
-    pub aliases: Vec<UnitName>,
+    pub aliases: List<UnitName>,
     /// Relations to other units, default dependencies and `[Install]` of others included.
     pub relations: Vec<Relation>,
     /// What must hold when it starts, in order.
-    pub conditions: Vec<Condition>,
+    pub conditions: List<Condition>,
     /// How often it may start.
     pub start_limit: StartLimit,
     /// What happens to the machine when the unit fails.
@@ -53,7 +55,7 @@ pub struct Spec {
     /// `JobTimeoutSec=`: the longest wait from the request to start until it is up.
     pub job_timeout: Option<Duration>,
     /// What `keelctl enable` links, and what makes the unit part of the boot.
-    pub install: Install,
+    pub install: Rare<Install>,
     /// `[X-Fleet]`: on which machines of a cluster it may run; `None`: on this one.
     pub placement: Option<Box<Placement>>,
     /// The part that depends on the kind.
@@ -212,17 +214,24 @@ pub enum PowerAction {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Install {
     /// Units that want this one when it is enabled.
-    pub wanted_by: Vec<UnitName>,
+    pub wanted_by: List<UnitName>,
     /// Units that require this one when it is enabled.
-    pub required_by: Vec<UnitName>,
+    pub required_by: List<UnitName>,
     /// Units that uphold this one when it is enabled.
-    pub upheld_by: Vec<UnitName>,
+    pub upheld_by: List<UnitName>,
     /// Units enabled with this one.
-    pub also: Vec<UnitName>,
+    pub also: List<UnitName>,
     /// Other names when enabled.
-    pub alias: Vec<UnitName>,
+    pub alias: List<UnitName>,
     /// The instance that a template gets when it is enabled without one.
     pub default_instance: Option<Box<str>>,
+}
+
+impl Usual for Install {
+    fn usual() -> &'static Install {
+        static USUAL: LazyLock<Install> = LazyLock::new(Install::default);
+        &USUAL
+    }
 }
 
 /// `[X-Fleet]`, in the words of fleet's unit files.
@@ -249,11 +258,11 @@ impl Spec {
         Spec {
             name,
             description: "".into(),
-            documentation: Vec::new(),
-            sources: Vec::new(),
-            aliases: Vec::new(),
+            documentation: List::new(),
+            sources: List::new(),
+            aliases: List::new(),
             relations: Vec::new(),
-            conditions: Vec::new(),
+            conditions: List::new(),
             start_limit: StartLimit::default(),
             failure_action: PowerAction::None,
             success_action: PowerAction::None,
@@ -263,7 +272,7 @@ impl Spec {
             allow_isolate: false,
             ignore_on_isolate: false,
             job_timeout: None,
-            install: Install::default(),
+            install: Rare::default(),
             placement: None,
             body,
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::calendar::Calendar;
+use crate::compact::Rare;
 use crate::execution::Execution;
 use crate::limits::PHASE_TIMEOUT;
 use crate::name::UnitName;
@@ -218,7 +219,7 @@ pub struct Mount {
     /// `ReadWriteOnly=`.
     pub read_write_only: bool,
     /// Surroundings of the child that mounts.
-    pub execution: Box<Execution>,
+    pub execution: Rare<Execution>,
 }
 
 impl Mount {
@@ -235,7 +236,7 @@ impl Mount {
             lazy_unmount: false,
             force_unmount: false,
             read_write_only: false,
-            execution: Box::default(),
+            execution: Rare::default(),
         }
     }
 }

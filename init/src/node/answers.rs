@@ -191,7 +191,7 @@ impl Node {
         let Some(spec) = id.and_then(|id| self.supervisor.spec(id)) else {
             return reply(question, self.unknown(name), out);
         };
-        let sources: Vec<Box<str>> = spec.sources.clone();
+        let sources: Vec<Box<str>> = spec.sources.to_vec();
         let ticket = self.orders.issue(crate::node::orders::Order::Cat(question));
         out.push(work::order_with(ticket, &["cat"], &sources, None));
     }

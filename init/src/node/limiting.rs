@@ -26,7 +26,7 @@ impl Node {
             let text = format!("unit {} has no running processes to limit", name.short());
             return reply(question, Response::refused(RefusalKind::NotApplicable, text), out);
         };
-        let mut resources = service.resources.clone();
+        let mut resources = Resources::clone(&service.resources);
         change(&mut resources, limits);
         let run = Run { unit: unit.id, number: unit.run };
         out.push(Action::SetLimits { run, resources: Box::new(resources) });

@@ -118,7 +118,8 @@ impl Node {
     }
 
     fn define(&mut self, reply: LoadReply, now: Duration, out: &mut Outbox) {
-        let LoadReply { loaded, stamps } = reply;
+        let LoadReply { mut loaded, stamps } = reply;
+        units::load::share_names(&mut loaded.specs);
         for remark in &loaded.diagnostics {
             if remark.severity != Severity::Note {
                 let priority = if remark.severity == Severity::Error { 3 } else { 4 };

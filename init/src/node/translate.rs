@@ -5,6 +5,7 @@ use std::time::Duration;
 use units::event::{Outcome, Refusal};
 use units::execution::DirectoryPlace;
 use units::plan::{PlanError, PlanFacts, plan};
+use units::resources::Resources;
 use units::run::{Run, Ticket, UnitId};
 use units::service::PreserveMode;
 use units::{Action as UnitAction, Body, UnitName};
@@ -26,7 +27,7 @@ impl Node {
                 let planned = spec.ok_or(PlanError::NoProcess).and_then(|spec| {
                     let facts = self.plan_facts(run.unit);
                     let plan = plan(&spec, run, errand, &environment, &facts)?;
-                    Ok((plan, spec.service().map(|s| s.resources.clone()).unwrap_or_default()))
+                    Ok((plan, spec.service().map(|s| Resources::clone(&s.resources)).unwrap_or_default()))
                 });
                 match planned {
                     Ok((plan, resources)) => {
@@ -60,7 +61,7 @@ impl Node {
             UnitAction::SetLimits { run } => {
                 let spec = self.supervisor.spec(run.unit);
                 if let Some(service) = spec.and_then(|spec| spec.service()) {
-                    let resources = Box::new(service.resources.clone());
+                    let resources = Box::new(Resources::clone(&service.resources));
                     out.push(Action::SetLimits { run, resources });
                 }
             }

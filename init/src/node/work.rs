@@ -44,7 +44,7 @@ pub(super) fn prepare_request(
     image: bool,
     is_machine: bool,
 ) -> Option<PrepareRequest> {
-    let conditions = if conditions { spec.conditions.clone() } else { Vec::new() };
+    let conditions = if conditions { spec.conditions.to_vec() } else { Vec::new() };
     let image = image.then(|| image_of(spec)).flatten();
     (!conditions.is_empty() || image.is_some()).then(|| PrepareRequest {
         conditions,
@@ -73,7 +73,7 @@ pub(super) fn probe_request(service: &Service, kind: ProbeKind) -> Option<ProbeR
     Some(ProbeRequest {
         action: probe.action.clone(),
         timeout: probe.timeout.max(Duration::from_millis(1)),
-        environment: service.execution.environment.clone(),
+        environment: service.execution.environment.to_vec(),
         host_network: container.is_none_or(|container| container.network == Network::Host),
     })
 }

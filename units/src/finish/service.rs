@@ -31,9 +31,9 @@ pub(super) fn finish(mut draft: Draft, hear: &mut HearWhole<'_>) -> Service {
         restart,
         notify_access,
         stopping,
-        execution: Box::new(execution),
+        execution: execution.into(),
         oom_policy: draft.oom_policy.unwrap_or(oom_policy),
-        resources: draft.resources,
+        resources: draft.resources.into(),
         container: draft.container,
         ..service
     }

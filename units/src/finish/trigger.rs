@@ -81,5 +81,5 @@ pub(super) fn finish_mount(mut draft: Draft, hear: &mut HearWhole<'_>) -> Mount 
         let advice = format!("the unit must be called `{name}.mount`");
         error(hear, Code::Contradiction, &message, &advice);
     }
-    Mount { execution: Box::new(execution), ..mount }
+    Mount { execution: execution.into(), ..mount }
 }

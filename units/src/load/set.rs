@@ -296,7 +296,7 @@ impl<'a> Set<'a> {
             self.broken.insert(template.clone());
             return;
         };
-        if let Some(default) = member.spec.install.default_instance.filter(|_| enables) {
+        if let Some(default) = member.spec.install.default_instance.clone().filter(|_| enables) {
             self.queue.extend(instance(template, &default));
         }
     }

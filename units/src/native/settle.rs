@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::keys;
 use super::reader::Reader;
+use crate::compact::List;
 use crate::container::{
     Container, MountSource, Network, RootSource, SeccompChoice, UserNamespace, Writable,
 };
@@ -42,13 +43,13 @@ fn empty_container() -> Container {
         network: Network::Private,
         user_namespace: UserNamespace::Host,
         read_only: false,
-        mounts: Vec::new(),
-        ports: Vec::new(),
+        mounts: List::new(),
+        ports: List::new(),
         hostname: None,
         privileged: false,
-        capabilities_add: Vec::new(),
-        capabilities_drop: Vec::new(),
-        devices: Vec::new(),
+        capabilities_add: List::new(),
+        capabilities_drop: List::new(),
+        devices: List::new(),
         writable: Writable::Ephemeral,
         seccomp: SeccompChoice::Default,
         shm_bytes: SHM_BYTES,
@@ -101,7 +102,7 @@ fn end_commands(r: &mut Reader<'_>) {
             if let Some(last) = commands.last_mut() {
                 last.arguments.extend(more.iter().map(|word| keys::argument(word)));
             }
-            r.draft.service.commands.start = commands;
+            r.draft.service.commands.start = commands.into();
         }
         Err(bad) => r.say(spot, Severity::Error, Code::BadValue, bad),
     }
@@ -128,8 +129,8 @@ fn end_life(r: &mut Reader<'_>, timed: bool) {
 fn end_capabilities(r: &mut Reader<'_>) {
     let Some((add, drop)) = r.notes.capabilities.take() else { return };
     if let Some(container) = r.draft.container.as_deref_mut() {
-        container.capabilities_add = add;
-        container.capabilities_drop = drop;
+        container.capabilities_add = add.into();
+        container.capabilities_drop = drop.into();
         return;
     }
     let mask = |names: &[Box<str>]| {

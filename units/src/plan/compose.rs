@@ -186,7 +186,7 @@ fn surround(plan: &mut Plan, execution: &Execution, spec: &Spec) {
     };
     plan.limits = limits(execution);
     plan.directories = directories(execution);
-    plan.credentials = execution.credentials.clone();
+    plan.credentials = execution.credentials.to_vec();
     plan.working_directory = execution.working_directory.clone().unwrap_or_else(|| "/".into());
     plan.working_directory_optional = execution.working_directory_optional;
     plan.ignore_sigpipe = execution.ignore_sigpipe.unwrap_or(spec.service().is_some_and(|s| {
@@ -197,13 +197,13 @@ fn surround(plan: &mut Plan, execution: &Execution, spec: &Spec) {
 
 fn limits(execution: &Execution) -> PlanLimits {
     PlanLimits {
-        rlimits: execution.rlimits.clone(),
+        rlimits: execution.rlimits.to_vec(),
         umask: execution.umask,
         nice: execution.nice,
         oom_score_adjust: execution.oom_score_adjust,
         scheduling: execution.scheduling,
         io_priority: execution.io_priority,
-        cpu_affinity: execution.cpu_affinity.clone(),
+        cpu_affinity: execution.cpu_affinity.to_vec(),
         personality: execution.personality.as_deref().and_then(command::personality),
     }
 }

@@ -37,8 +37,8 @@ pub(super) fn compose(
     passed_variables(&mut base, execution, facts);
     plan.environment.base = base;
     plan.environment.own.extend_from_slice(&execution.environment);
-    plan.environment.files = execution.environment_files.clone();
-    plan.environment.unset = execution.unset_environment.clone();
+    plan.environment.files = execution.environment_files.to_vec();
+    plan.environment.unset = execution.unset_environment.to_vec();
     plan.environment.login = match (contained, &plan.identity.user) {
         (true, _) => Login::Home,
         (false, Some(_)) => Login::Full,

@@ -17,7 +17,7 @@ pub(super) fn of(execution: &Execution, root: bool, name: &UnitName) -> Identity
     Identity {
         user: user(execution, name),
         group: execution.group.clone(),
-        groups: execution.groups.clone(),
+        groups: execution.groups.to_vec(),
         dynamic: execution.dynamic_user.then(|| dynamic_id(name)),
     }
 }

@@ -40,7 +40,8 @@ pub fn join(spec: &Spec, entry: &Entry, facts: &PlanFacts<'_>) -> Result<Plan, P
         ignore_failure: false,
         full_privileges: false,
         keep_user: false,
-    }];
+    }]
+    .into();
     let execution = &mut service.execution;
     (execution.stdin, execution.stdout, execution.stderr) = (Input::Null, Output::Log, Output::Log);
     execution.directories.clear();

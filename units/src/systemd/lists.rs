@@ -1,5 +1,6 @@
 //! Small things that several directives share.
 
+use crate::compact::List;
 use crate::text::BadValue;
 use crate::text::words::{self, Escapes};
 
@@ -12,7 +13,7 @@ pub(super) fn optional(text: &str) -> (bool, &str) {
 }
 
 /// A later assignment of a variable replaces an earlier one.
-pub(crate) fn assign(list: &mut Vec<(Box<str>, Box<str>)>, name: Box<str>, value: Box<str>) {
+pub(crate) fn assign(list: &mut List<(Box<str>, Box<str>)>, name: Box<str>, value: Box<str>) {
     match list.iter_mut().find(|(known, _)| *known == name) {
         Some((_, old)) => *old = value,
         None => list.push((name, value)),

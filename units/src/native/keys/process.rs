@@ -1,5 +1,6 @@
 //! What runs, as whom, with what.
 
+use crate::compact::List;
 use crate::draft::Draft;
 use crate::native::reader::{Fault, Key, Reader, expected, key};
 use crate::native::tree::{Item, Node, Value};
@@ -82,7 +83,7 @@ pub(super) fn hooks(r: &mut Reader<'_>, item: &Item) -> Result<(), Fault> {
 fn hook(
     r: &mut Reader<'_>,
     item: &Item,
-    slot: fn(&mut Draft) -> &mut Vec<Command>,
+    slot: fn(&mut Draft) -> &mut List<Command>,
 ) -> Result<(), Fault> {
     let values = match &item.value.node {
         Node::List(list) => list.as_slice(),

@@ -14,18 +14,18 @@ pub(super) fn enabled(r: &mut Reader<'_>, item: &Item) -> Result<(), Fault> {
 
 pub(super) fn wanted_by(r: &mut Reader<'_>, item: &Item) -> Result<(), Fault> {
     r.notes.wanted_by = true;
-    r.draft.spec.install.wanted_by = targets(r, &item.value)?;
+    r.draft.spec.install.wanted_by = targets(r, &item.value)?.into();
     Ok(())
 }
 
 pub(super) fn required_by(r: &mut Reader<'_>, item: &Item) -> Result<(), Fault> {
     r.notes.wanted_by = true;
-    r.draft.spec.install.required_by = targets(r, &item.value)?;
+    r.draft.spec.install.required_by = targets(r, &item.value)?.into();
     Ok(())
 }
 
 pub(super) fn aliases(r: &mut Reader<'_>, item: &Item) -> Result<(), Fault> {
-    r.draft.spec.install.alias = r.units(&item.value)?;
+    r.draft.spec.install.alias = r.units(&item.value)?.into();
     Ok(())
 }
 
@@ -108,7 +108,7 @@ pub(super) fn placement(r: &mut Reader<'_>, item: &Item) -> Result<(), Fault> {
 /// A unit that is part of the boot by default.
 pub(in crate::native) fn default_wanted_by(r: &mut Reader<'_>, target: &str) {
     let target = UnitName::new(target).expect("a standard target's name");
-    r.draft.spec.install.wanted_by = vec![target];
+    r.draft.spec.install.wanted_by = vec![target].into();
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::unit::{ACTIONS, set_start_limit_interval};
 use crate::diagnostic::{Code, Severity};
+use crate::compact::List;
 use crate::draft::{Draft, StartupWord};
 use crate::limits::{COMMANDS_MAX, DESCRIPTORS_MAX, FOREVER};
 use crate::name::UnitKind;
@@ -207,7 +208,7 @@ fn set_pid_file(d: &mut Draft, s: &mut Setting<'_>) -> Result<(), BadValue> {
     fill(&mut d.pid_file, path::absolute(&full))
 }
 
-fn extend(commands: &mut Vec<Command>, s: &mut Setting<'_>) -> Result<(), BadValue> {
+fn extend(commands: &mut List<Command>, s: &mut Setting<'_>) -> Result<(), BadValue> {
     commands.extend(s.commands()?);
     if commands.len() > COMMANDS_MAX {
         return Err(BadValue::new(format!("more than {COMMANDS_MAX} commands in `{}`", s.label)));
