@@ -1,5 +1,8 @@
 //! Our readers of systemd's small languages against systemd's own tools.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::type_complexity, reason = "a table of inputs and results")]
+
 use std::path::Path;
 
 use tests::fuzz::{Random, mutate};

@@ -3,6 +3,10 @@
 //! `web.toml` defines `web.service`, and with a `[timer]` (or `schedule`) or a `[socket]` table
 //! also `web.timer` or `web.socket`. With a `[mount]` or `[target]` table it defines that unit
 //! instead. Every key is documented in `docs/units.md`; unknown ones are errors.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of another kind than the key wants is refused, whatever its kind"
+)]
 
 mod keys;
 mod reader;

@@ -153,7 +153,8 @@ fn at_rest(cause: Cause) -> Move {
         | Cause::CommandOk | Cause::CommandFailed | Cause::Emptied | Cause::Found
         | Cause::NotFound | Cause::Ready | Cause::Reloading | Cause::Stopping
         | Cause::ReloadAsked | Cause::Healthy | Cause::Unhealthy | Cause::Lapsed
-        | Cause::OutOfMemory | Cause::Deadline | Cause::Opened | Cause::Closed | Cause::Stuck => Move::Stay,
+        | Cause::OutOfMemory | Cause::Deadline | Cause::Opened | Cause::Closed
+        | Cause::Stuck => Move::Stay,
     }
 }
 
@@ -167,7 +168,8 @@ fn waiting(cause: Cause) -> Move {
         | Cause::CommandOk | Cause::CommandFailed | Cause::Emptied | Cause::Found
         | Cause::NotFound | Cause::Ready | Cause::Reloading | Cause::Stopping
         | Cause::ReloadAsked | Cause::Healthy | Cause::Unhealthy | Cause::Lapsed
-        | Cause::OutOfMemory | Cause::Deadline | Cause::Opened | Cause::Closed | Cause::Stuck => Move::Stay,
+        | Cause::OutOfMemory | Cause::Deadline | Cause::Opened | Cause::Closed
+        | Cause::Stuck => Move::Stay,
     }
 }
 
@@ -348,7 +350,8 @@ fn reloading(step: Reload, cause: Cause) -> Move {
         Cause::Stopping => Move::Yield,
         Cause::Wanted | Cause::Clear | Cause::Prepared | Cause::Declined | Cause::Spawned
         | Cause::Started | Cause::MainGone | Cause::Emptied | Cause::Found | Cause::NotFound
-        | Cause::ReloadAsked | Cause::Healthy | Cause::Opened | Cause::Closed | Cause::Stuck => Move::Stay,
+        | Cause::ReloadAsked | Cause::Healthy | Cause::Opened | Cause::Closed
+        | Cause::Stuck => Move::Stay,
     }
 }
 
@@ -363,7 +366,8 @@ fn stop_command(cause: Cause) -> Move {
         | Cause::Spawned | Cause::Started | Cause::MainGone | Cause::Finished | Cause::Crashed
         | Cause::Emptied | Cause::Found | Cause::NotFound | Cause::Ready | Cause::Reloading
         | Cause::Stopping | Cause::ReloadAsked | Cause::Healthy | Cause::Unhealthy
-        | Cause::Lapsed | Cause::OutOfMemory | Cause::Opened | Cause::Closed | Cause::Stuck => Move::Stay,
+        | Cause::Lapsed | Cause::OutOfMemory | Cause::Opened | Cause::Closed
+        | Cause::Stuck => Move::Stay,
     }
 }
 
@@ -418,7 +422,8 @@ fn stop_post(cause: Cause) -> Move {
         | Cause::Spawned | Cause::Started | Cause::MainGone | Cause::Finished | Cause::Crashed
         | Cause::Emptied | Cause::Found | Cause::NotFound | Cause::Ready | Cause::Reloading
         | Cause::Stopping | Cause::ReloadAsked | Cause::Healthy | Cause::Unhealthy
-        | Cause::Lapsed | Cause::OutOfMemory | Cause::Opened | Cause::Closed | Cause::Stuck => Move::Stay,
+        | Cause::Lapsed | Cause::OutOfMemory | Cause::Opened | Cause::Closed
+        | Cause::Stuck => Move::Stay,
     }
 }
 

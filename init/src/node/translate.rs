@@ -27,7 +27,10 @@ impl Node {
                 let planned = spec.ok_or(PlanError::NoProcess).and_then(|spec| {
                     let facts = self.plan_facts(run.unit);
                     let plan = plan(&spec, run, errand, &environment, &facts)?;
-                    Ok((plan, spec.service().map(|s| Resources::clone(&s.resources)).unwrap_or_default()))
+                    Ok((
+                        plan,
+                        spec.service().map(|s| Resources::clone(&s.resources)).unwrap_or_default(),
+                    ))
                 });
                 match planned {
                     Ok((plan, resources)) => {

@@ -32,10 +32,12 @@ fn order(all: &BTreeMap<UnitName, Vec<Link>>) -> Order<'_> {
     let mut order: Order<'_> = all.keys().map(|name| (name, BTreeMap::new())).collect();
     for (name, links) in all {
         for link in links {
-            let (later, earlier) = match link.kind {
-                RelationKind::After => (name, &link.unit),
-                RelationKind::Before => (&link.unit, name),
-                _ => continue,
+            let (later, earlier) = if link.kind == RelationKind::After {
+                (name, &link.unit)
+            } else if link.kind == RelationKind::Before {
+                (&link.unit, name)
+            } else {
+                continue;
             };
             if let Some(after) = order.get_mut(later) {
                 after.entry(earlier).or_insert(link.origin);

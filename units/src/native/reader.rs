@@ -86,6 +86,7 @@ pub(super) struct Notes {
     pub(super) is_container: bool,
     pub(super) network: bool,
     pub(super) no_new_privileges: bool,
+    #[allow(clippy::type_complexity, reason = "what is added, and what is dropped")]
     pub(super) capabilities: Option<(Vec<Box<str>>, Vec<Box<str>>)>,
     pub(super) mounts: Vec<(crate::container::ContainerMount, Spot)>,
 }

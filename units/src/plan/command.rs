@@ -31,12 +31,12 @@ pub(super) fn of_image(
     };
     let words: Vec<&Box<str>> = entrypoint.iter().chain(arguments).collect();
     let program = (*words.first().ok_or(PlanError::NothingToRun)?).clone();
-    Ok(PlanCommand { program, arguments: literal(&words), search: None })
+    Ok(PlanCommand { program, arguments: literal(words.into_iter()), search: None })
 }
 
 /// Words that are taken as they are.
-pub(super) fn literal(words: &[&Box<str>]) -> Vec<Argument> {
-    words.iter().map(|word| Argument::Literal((*word).clone())).collect()
+pub(super) fn literal<'a>(words: impl Iterator<Item = &'a Box<str>>) -> Vec<Argument> {
+    words.map(|word| Argument::Literal(word.clone())).collect()
 }
 
 /// Linux's number of a personality (systemd.exec(5), `Personality=`).

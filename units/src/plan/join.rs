@@ -36,7 +36,7 @@ pub fn join(spec: &Spec, entry: &Entry, facts: &PlanFacts<'_>) -> Result<Plan, P
     // As a reload command would: those enter the running container.
     service.commands.reload = vec![Command {
         program,
-        arguments: command::literal(&words),
+        arguments: command::literal(words.into_iter()),
         ignore_failure: false,
         full_privileges: false,
         keep_user: false,

@@ -1,8 +1,8 @@
 //! `[Service]` (systemd.service(5)).
 
 use super::unit::{ACTIONS, set_start_limit_interval};
-use crate::diagnostic::{Code, Severity};
 use crate::compact::List;
+use crate::diagnostic::{Code, Severity};
 use crate::draft::{Draft, StartupWord};
 use crate::limits::{COMMANDS_MAX, DESCRIPTORS_MAX, FOREVER};
 use crate::name::UnitKind;
