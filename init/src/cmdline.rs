@@ -68,7 +68,7 @@ impl CommandLine {
 }
 
 /// The keys that belong to us; a `keelson.` key that is not one of them is a typing error.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 12] = [
     "keelson.state",
     "keelson.state_wait",
     "keelson.hostname",
@@ -78,6 +78,9 @@ pub const KEYS: [&str; 9] = [
     "keelson.modules",
     "keelson.console",
     "keelson.ip",
+    "keelson.core",
+    "keelson.faults_max",
+    "keelson.fault_injection",
 ];
 
 /// What the command line says about the machine, checked.
@@ -101,6 +104,13 @@ pub struct Options {
     pub console: Option<bool>,
     /// `ip=` (or `keelson.ip=`), as written, in order (the kernel's nfsroot format).
     pub ip: Vec<Box<str>>,
+    /// `keelson.core=1`: PID 1 leaves a core behind when it fails.
+    pub core: bool,
+    /// `keelson.faults_max=`: how many faults of PID 1 within a minute are too many; 0: none ever are.
+    pub faults_max: Option<u64>,
+    /// `keelson.fault_injection=1`: faults of PID 1 may be asked for. For tests of machines that are
+    /// nobody's.
+    pub fault_injection: bool,
     /// `panic=` was given: the machine's own default does not apply.
     pub panic_given: bool,
     /// What of it could not be understood, one line each.
@@ -126,6 +136,9 @@ impl Options {
             modules: split(line, "keelson.modules"),
             console: line.switch("keelson.console"),
             ip: line.values("ip").chain(line.values("keelson.ip")).map(Box::from).collect(),
+            core: line.switch("keelson.core") == Some(true),
+            faults_max: number(line, "keelson.faults_max", &mut problems),
+            fault_injection: line.switch("keelson.fault_injection") == Some(true),
             panic_given: line.value("panic").is_some(),
             problems,
         }
@@ -174,6 +187,15 @@ fn seconds(line: &CommandLine, key: &str, problems: &mut Vec<Box<str>>) -> Optio
         problems.push(format!("command line: {key}={text} is not a number of seconds").into());
     }
     number.ok().map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+fn number(line: &CommandLine, key: &str, problems: &mut Vec<Box<str>>) -> Option<u64> {
+    let text = line.value(key)?;
+    let number = text.parse().ok();
+    if number.is_none() {
+        problems.push(format!("command line: {key}={text} is not a number").into());
+    }
+    number
 }
 
 fn split(line: &CommandLine, key: &str) -> Vec<Box<str>> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::sys;
+use crate::sys::survive::reexec::{CHECK_ARGUMENT, check_standard_input};
 
 /// Runs the program that the arguments (with the program's name first) ask for.
 ///
@@ -22,11 +23,26 @@ pub fn enter(arguments: Vec<OsString>) -> ExitCode {
             let worker = words.get(2).map(String::as_str).unwrap_or_default();
             sys::worker::main(worker, words.get(3..).unwrap_or_default())
         }
+        // A program that is to take over from this kind of PID 1 is asked whether it can.
+        ("keelson", Some(CHECK_ARGUMENT)) => check_vault(),
         // The kernel asks for what it finds missing: `modprobe -q -- fs-overlay`.
         ("modprobe", _) => sys::worker::main("modprobe", words.get(1..).unwrap_or_default()),
         _ if std::process::id() == 1 => sys::pid1::main(&words),
         ("init", _) => not_the_first(),
         (_, _) => crate::ctl::main(&words),
+    }
+}
+
+fn check_vault() -> ExitCode {
+    match check_standard_input() {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
     }
 }
 

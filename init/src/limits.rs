@@ -2,8 +2,6 @@
 
 /// Highest descriptor number that survives a replacement of PID 1; our own limit of open files is this.
 pub const DESCRIPTORS_MAX: usize = 65_536;
-/// Most descriptors that units may store with us, all together.
-pub const STORED_NAMES_MAX: usize = 1024;
 /// Cells for facts of the node's own in the vault.
 pub const NOTES_MAX: usize = 16;
 /// Largest input that the vault holds while it is handled.
@@ -18,8 +16,14 @@ pub const QUARANTINE_MAX: usize = 32;
 pub const FAULTS_MAX: u64 = 3;
 /// How long a fault counts.
 pub const FAULTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+/// Unanswered requests of one client that are known to the next life of PID 1.
+pub const CLIENT_REQUESTS_KEPT_MAX: usize = 32;
+/// How long the program that is to replace PID 1 may take to look at the vault.
+pub const CHECK_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long units keep running unsupervised after too many faults, before the machine starts anew.
 pub const DEGRADED_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long the end of the machine may take after the degraded mode.
+pub const DEGRADED_END_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 /// How much of a new binary's answer to `--check-vault` is read.
 pub const CHECK_OUTPUT_BYTES_MAX: usize = 1024;
 /// Longest kernel command line that is looked at, in bytes (x86-64 itself stops at 2,048).

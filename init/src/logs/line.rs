@@ -27,6 +27,28 @@ pub(super) fn next_piece(bytes: &[u8], line_bytes: usize) -> (&[u8], usize, End)
     }
 }
 
+/// What follows the pieces of `bytes` that make up so many bytes of text and so many ended lines. A
+/// piece of which only the beginning is among them is gone on with where it was cut off.
+pub(super) fn skip_pieces(
+    mut bytes: &[u8],
+    mut line_bytes: usize,
+    mut text_bytes: usize,
+    mut lines: usize,
+) -> &[u8] {
+    while (text_bytes, lines) != (0, 0) && !bytes.is_empty() {
+        let (text, taken, end) = next_piece(bytes, line_bytes.min(LOG_LINE_BYTES_MAX));
+        let ended = usize::from(end != End::Open);
+        if text.len() > text_bytes || ended > lines {
+            return &bytes[text_bytes.min(text.len())..];
+        }
+        text_bytes -= text.len();
+        lines -= ended;
+        line_bytes = if ended == 1 { 0 } else { line_bytes + text.len() };
+        bytes = &bytes[taken..];
+    }
+    bytes
+}
+
 /// A line as a reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -84,6 +106,18 @@ impl LineJoiner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn skipping_what_is_there_already() {
+        let bytes = b"one\ntwo\n\nthree";
+        assert_eq!(skip_pieces(bytes, 0, 0, 0), bytes);
+        assert_eq!(skip_pieces(bytes, 0, 3, 1), b"two\n\nthree");
+        assert_eq!(skip_pieces(bytes, 0, 5, 1), b"o\n\nthree");
+        assert_eq!(skip_pieces(bytes, 0, 6, 1), b"\n\nthree");
+        assert_eq!(skip_pieces(bytes, 0, 6, 2), b"\nthree");
+        assert_eq!(skip_pieces(bytes, 0, 6, 3), b"three");
+        assert_eq!(skip_pieces(bytes, 0, 11, 3), b"");
+    }
 
     #[test]
     fn pieces() {

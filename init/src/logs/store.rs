@@ -6,7 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 use super::Stream;
 use super::block::{self, BLOCK_ROOM, BlockHead, BlockView, Mark, RECORD_HEAD_BYTES, RecordFlags};
 use super::layout::{BLOCK_BYTES, HEAD_BYTES, Layout, SLOT_BYTES, set_appended, set_used};
-use super::line::{End, next_piece};
+use super::line::{End, next_piece, skip_pieces};
 use super::pool::Pool;
 use super::slot::{self, Counters};
 use crate::limits::{LOG_NAME_BYTES_MAX, LOG_SOURCE_SHARE};
@@ -165,6 +165,36 @@ impl LogStore {
                 u16::try_from(after).unwrap_or(u16::MAX);
         }
         self.publish(slot);
+    }
+
+    /// Where a source stands: the number of its next record, and how long the unfinished line of a
+    /// stream is. What [`LogStore::rest`] wants to know later.
+    #[must_use]
+    pub fn position(&self, name: &str, stream: Stream) -> (u64, u16) {
+        let source = self.names.get(name).map(|&slot| self.source(slot));
+        source.map_or((0, 0), |source| {
+            (source.counters.records, source.line_bytes[stream_index(stream)])
+        })
+    }
+
+    /// What of `bytes` is still to be appended, when a fault cut their appending off. `position` is
+    /// where the source stood before.
+    #[must_use]
+    pub fn rest<'b>(
+        &self,
+        name: &str,
+        stream: Stream,
+        position: (u64, u16),
+        bytes: &'b [u8],
+    ) -> &'b [u8] {
+        let (first, line_bytes) = position;
+        let (mut text_bytes, mut lines) = (0, 0);
+        let records = self.blocks(name).flat_map(|block| block.records().collect::<Vec<_>>());
+        for record in records.filter(|record| record.number >= first && record.stream == stream) {
+            text_bytes += record.text.len();
+            lines += usize::from(!record.continues);
+        }
+        skip_pieces(bytes, usize::from(line_bytes), text_bytes, lines)
     }
 
     /// Appends one whole line, which may have a syslog(3) priority.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use units::event::KillTarget;
 use units::plan::Plan;
 use units::resources::Resources;
@@ -186,10 +187,26 @@ pub enum Action {
         /// The record.
         bytes: Vec<u8>,
     },
-    /// Write all definitions to the crash memfd.
-    Definitions {
-        /// The specs, encoded.
+    /// Write down all definitions that are in force now.
+    Definitions,
+    /// Write a fact of the node's own down.
+    Note {
+        /// Which.
+        number: u8,
+        /// What.
         bytes: Vec<u8>,
+    },
+    /// Write down what is known of a unit's image; empty: nothing.
+    Image {
+        /// The unit.
+        unit: UnitId,
+        /// What, encoded.
+        bytes: Vec<u8>,
+    },
+    /// Let a unit's operations out of quarantine; `None`: all of them.
+    Pardon {
+        /// Whose.
+        unit: Option<UnitId>,
     },
     /// Write a line to the console (and the kernel's ring while there is no console).
     Say {
@@ -216,8 +233,23 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether this is written down before any order of the same step is carried out.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        matches!(
+            self,
+            Action::Record { .. }
+                | Action::Definitions
+                | Action::Note { .. }
+                | Action::Image { .. }
+                | Action::Pardon { .. }
+        )
+    }
+}
+
 /// How PID 1 ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Power {
     /// Without power, or without a container.
     Poweroff,

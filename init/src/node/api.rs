@@ -78,6 +78,10 @@ impl Node {
                 self.order(question, true, UnitRequest::Kill { unit, whom, signal }, out);
             }
             Request::ResetFailed { unit } => {
+                let id = unit.as_ref().and_then(|name| self.supervisor.id(name));
+                if id.is_some() == unit.is_some() {
+                    self.pardon(id, out);
+                }
                 self.order(question, true, UnitRequest::ResetFailed(unit), out);
             }
             Request::Isolate { unit, wait } => {
@@ -146,7 +150,9 @@ impl Node {
         if let Some(name) = subject(&request) {
             if let Some(id) = self.supervisor.id(name) {
                 // Whoever orders a start means the image as it lies there now.
-                self.images.remove(&id);
+                if self.images.remove(&id).is_some() {
+                    out.push(Action::Image { unit: id, bytes: Vec::new() });
+                }
             } else if name.instance().is_some() {
                 self.want_instance(name.clone());
                 return self.load(vec![(asker, request)], out);

@@ -40,6 +40,11 @@ pub(crate) struct ApplyErrand {
 }
 
 impl Node {
+    /// The last life's change still waits for its confirmation.
+    pub(super) fn recall_revert(&mut self, at: Option<Duration>) {
+        self.applying.revert_at = at;
+    }
+
     pub(super) fn on_apply(&mut self, question: Question, request: ApplyRequest, out: &mut Outbox) {
         let confirm_within = request.confirm_within_ms.map(Duration::from_millis);
         let errand = ApplyErrand { question: Some(question), confirm_within };

@@ -1,5 +1,7 @@
 //! Facts that the node is told, in the past tense.
 
+use std::time::Duration;
+
 use units::run::{ExitStatus, Role, Run, Ticket, UnitId};
 use units::service::Signal;
 
@@ -35,6 +37,13 @@ pub enum Stream {
 pub enum Event<'a> {
     /// The loop begins; the early boot's story is in the facts.
     Started,
+    /// The loop begins in a new life of PID 1: all that the last one held is taken over.
+    Resumed {
+        /// What happened, for people.
+        cause: String,
+        /// How long nobody supervised.
+        gap: Duration,
+    },
     /// Time passed; a deadline may be due.
     Tick,
     /// A fact about units that needs no translation.
@@ -116,6 +125,15 @@ pub enum Event<'a> {
         request: Box<Request>,
         /// The descriptors that came along, by the shore's numbers.
         descriptors: Vec<u32>,
+    },
+    /// A client of the last life waits for an answer that this life knows nothing of.
+    Interrupted {
+        /// Which.
+        client: ClientId,
+        /// Its number for the request.
+        id: u32,
+        /// It asked for the replacement that took place.
+        replaced: bool,
     },
     /// A client is gone.
     Left {

@@ -22,6 +22,11 @@ impl Loading {
     pub(super) fn is_running(&self) -> bool {
         self.running
     }
+
+    /// Instances that nothing names but people or sockets.
+    pub(super) fn wanted(&self) -> &[UnitName] {
+        &self.wanted
+    }
 }
 
 /// How definitions are being read.
@@ -88,6 +93,11 @@ impl Node {
         }
     }
 
+    /// Remembers what the last life wanted.
+    pub(super) fn recall_wanted(&mut self, wanted: Vec<UnitName>) {
+        self.loading.wanted = wanted;
+    }
+
     /// Forgets an instance that is served and gone.
     pub(super) fn want_instance_no_more(&mut self, unit: &UnitName) {
         self.loading.wanted.retain(|wanted| wanted != unit);
@@ -110,6 +120,7 @@ impl Node {
             }
         }
         for (asker, request) in then {
+            self.goal_asked |= asker == Asker::Node;
             self.ask(asker, request);
         }
         if let Some(again) = self.loading.again.take() {
@@ -127,23 +138,27 @@ impl Node {
             }
         }
         self.loading.diagnostics = loaded.diagnostics;
-        self.forget_changed_images(&loaded.specs);
-        out.push(Action::Definitions { bytes: work::encode(&loaded.specs) });
+        self.forget_changed_images(&loaded.specs, out);
         let stamps = stamps.into_iter();
         let stamps = stamps.filter_map(|(name, at)| Some((UnitName::new(&name).ok()?, at)));
         self.inbox.push_back(units::Event::Stamped { stamps: stamps.collect() });
         self.inbox.push_back(units::Event::Defined { specs: loaded.specs });
         self.settle(now, out);
+        out.push(Action::Definitions);
         self.index_listeners();
     }
 
     /// An image that was made ready stays so as long as the unit names the same.
-    fn forget_changed_images(&mut self, specs: &[Spec]) {
+    fn forget_changed_images(&mut self, specs: &[Spec], out: &mut Outbox) {
         let supervisor = &self.supervisor;
         self.images.retain(|id, _| {
-            let Some(old) = supervisor.spec(*id) else { return false };
-            let new = specs.iter().find(|spec| spec.name == old.name);
-            new.is_some_and(|new| root_of(new) == root_of(old))
+            let old = supervisor.spec(*id);
+            let new = old.and_then(|old| specs.iter().find(|spec| spec.name == old.name));
+            let same = old.zip(new).is_some_and(|(old, new)| root_of(new) == root_of(old));
+            if !same {
+                out.push(Action::Image { unit: *id, bytes: Vec::new() });
+            }
+            same
         });
     }
 

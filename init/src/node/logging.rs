@@ -63,6 +63,11 @@ impl Logging {
         }
     }
 
+    /// Whether lines go to a disk.
+    pub(super) fn has_disk(&self) -> bool {
+        self.policy.is_enabled()
+    }
+
     /// The store.
     pub(super) fn store(&self) -> &LogStore {
         &self.store
@@ -73,12 +78,28 @@ impl Node {
     pub(super) fn on_wrote(&mut self, unit: UnitId, stream: Stream, bytes: &[u8], now: Duration) {
         let unix_us = self.unix_us(now);
         let Some(spec) = self.supervisor.spec(unit) else { return };
-        let stream = match stream {
-            Stream::Stdout => LogStream::Stdout,
-            Stream::Stderr => LogStream::Stderr,
-        };
-        self.logging.store.append(spec.name.as_str(), stream, unix_us, bytes);
+        self.logging.store.append(spec.name.as_str(), log_stream(stream), unix_us, bytes);
         self.logging.policy.on_appended(&self.logging.store, now);
+    }
+
+    /// Where a unit's log stands, in one number.
+    pub(crate) fn log_position(&self, unit: UnitId, stream: Stream) -> u64 {
+        let name = self.name_of(unit);
+        let (record, line_bytes) = self.logging.store.position(name, log_stream(stream));
+        record << 16 | u64::from(line_bytes)
+    }
+
+    /// What of `bytes` is not in the unit's log yet, which stood there before they came.
+    pub(crate) fn log_rest<'b>(
+        &self,
+        unit: UnitId,
+        stream: Stream,
+        position: u64,
+        bytes: &'b [u8],
+    ) -> &'b [u8] {
+        let line_bytes = u16::try_from(position & 0xffff).unwrap_or(0);
+        let position = (position >> 16, line_bytes);
+        self.logging.store.rest(self.name_of(unit), log_stream(stream), position, bytes)
     }
 
     pub(super) fn on_kernel_wrote(&mut self, record: &[u8], now: Duration) {
@@ -220,5 +241,12 @@ impl Node {
             boot_id: self.facts.units.boot_id.to_string(),
             disk: self.logging.policy.is_enabled().then(|| crate::paths::STATE_LOGS.to_owned()),
         }
+    }
+}
+
+fn log_stream(stream: Stream) -> LogStream {
+    match stream {
+        Stream::Stdout => LogStream::Stdout,
+        Stream::Stderr => LogStream::Stderr,
     }
 }

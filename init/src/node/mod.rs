@@ -11,6 +11,7 @@ mod asking;
 mod clients;
 pub mod event;
 mod exec;
+pub(crate) mod journal;
 mod limiting;
 mod loading;
 mod logging;
@@ -18,6 +19,7 @@ mod notified;
 mod orders;
 mod power;
 mod report;
+pub mod resuming;
 mod transitions;
 mod translate;
 mod work;
@@ -25,10 +27,12 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use units::UnitName;
+use units::note::StateName;
 use units::plan::ImageFacts;
-use units::run::UnitId;
+use units::run::{Run, UnitId};
 use units::triggers::Socket;
-use units::{Body, Supervisor};
+use units::{Body, Spec, Supervisor};
 
 pub use action::{Action, Outbox};
 pub use event::Event;
@@ -41,7 +45,9 @@ use crate::node::loading::Loading;
 use crate::node::logging::Logging;
 use crate::node::orders::Orders;
 use crate::node::power::Phase;
+use crate::node::resuming::NodeNote;
 use crate::node::transitions::Transitions;
+use crate::vault::Operation;
 
 /// What the node is told of its machine at the start, and does not change.
 #[derive(Debug, Clone)]
@@ -130,18 +136,19 @@ pub struct Node {
     boot_unix_us: i64,
     /// Processes that ended and were nobody's.
     orphans: u64,
+    /// The goal of the boot was asked for.
+    goal_asked: bool,
+    /// What was last written down for the next life.
+    noted: Option<NodeNote>,
+    /// What crashed us twice.
+    quarantined: Vec<Operation>,
 }
 
 impl Node {
     /// A node that has not been told anything yet.
     #[must_use]
     pub fn new(facts: Facts, logs: LogStore) -> Node {
-        let supervisor = Supervisor::new(units::supervisor::Facts {
-            machine_seed: seed(&facts.units.machine_id),
-            boot_unix_us: facts.boot_unix_us,
-            utc_offset_s: 0,
-            life: 0,
-        });
+        let supervisor = Supervisor::new(supervisor_facts(&facts));
         let boot_unix_us = facts.boot_unix_us;
         Node {
             facts,
@@ -166,15 +173,23 @@ impl Node {
             inbox: VecDeque::new(),
             pause_max: Duration::ZERO,
             orphans: 0,
+            goal_asked: false,
+            noted: None,
+            quarantined: Vec::new(),
         }
     }
 
     /// Takes one fact and gives the orders that follow from it.
     pub fn step(&mut self, event: Event<'_>, now: Duration, out: &mut Outbox) {
         self.events += 1;
-        self.take(event, now, out);
+        if self.is_quarantined(&event) {
+            self.turn_away(event, out);
+        } else {
+            self.take(event, now, out);
+        }
         self.settle(now, out);
         self.wake_log_waiters(out);
+        self.write_note(out);
         self.actions += u64::try_from(out.len()).unwrap_or(0);
     }
 
@@ -194,6 +209,7 @@ impl Node {
     fn take(&mut self, event: Event<'_>, now: Duration, out: &mut Outbox) {
         match event {
             Event::Started => self.on_started(now, out),
+            Event::Resumed { cause, gap } => self.on_resumed(&cause, gap, now, out),
             Event::Tick => self.on_tick(now, out),
             Event::Unit(event) => {
                 if let units::Event::ClockStepped { boot_unix_us, .. } = &event {
@@ -215,6 +231,9 @@ impl Node {
             Event::Asked { client, id, request, descriptors } => {
                 let question = Question { client, id };
                 self.on_asked(question, *request, &descriptors, now, out);
+            }
+            Event::Interrupted { client, id, replaced } => {
+                self.on_interrupted(Question { client, id }, replaced, out);
             }
             Event::Left { client } => self.on_left(client, now, out),
             Event::Signalled { signal } => self.on_signalled(signal, now, out),
@@ -266,6 +285,27 @@ impl Node {
         }
     }
 
+    /// Every definition that is in force, by its unit's number.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = (u16, &Spec)> + Clone {
+        let ids = self.supervisor.ids().collect::<Vec<_>>().into_iter();
+        ids.filter_map(|id| Some((id.0, self.supervisor.spec(id)?)))
+    }
+
+    /// The unit of that name.
+    pub(crate) fn unit_named(&self, name: &str) -> Option<UnitId> {
+        self.supervisor.id(&UnitName::new(name).ok()?)
+    }
+
+    /// Whether that is a unit's present run, and not over.
+    pub(crate) fn is_current(&self, run: Run) -> bool {
+        let view = self.supervisor.view().unit(run.unit);
+        view.is_some_and(|view| {
+            let over =
+                matches!(view.state, StateName::Down | StateName::Failed | StateName::Skipped);
+            view.run == run.number && !over
+        })
+    }
+
     /// A unit's name; empty for none.
     pub(crate) fn name_of(&self, unit: UnitId) -> &str {
         self.supervisor.spec(unit).map_or("", |spec| spec.name.as_str())
@@ -311,6 +351,16 @@ impl Node {
             let path = self.facts.machine.watchdog.device.to_string();
             out.push(Action::ArmWatchdog { path, timeout });
         }
+    }
+}
+
+fn supervisor_facts(facts: &Facts) -> units::supervisor::Facts {
+    units::supervisor::Facts {
+        machine_seed: seed(&facts.units.machine_id),
+        boot_unix_us: facts.boot_unix_us,
+        utc_offset_s: 0,
+        // Only neighbouring lives must differ.
+        life: u16::try_from((facts.life.reexecs + facts.life.faults) & 0xffff).unwrap_or(0),
     }
 }
 

@@ -242,7 +242,7 @@ impl Node {
         out: &mut Outbox,
     ) {
         match self.orders.settle(ticket) {
-            Some(Order::Prepare { run }) => self.on_prepared(ticket, run, result),
+            Some(Order::Prepare { run }) => self.on_prepared(ticket, run, result, out),
             Some(Order::Probe { .. } | Order::Mount { .. }) => {
                 let outcome = match result {
                     Ok(bytes) => work::decode_outcome(bytes),
@@ -263,10 +263,17 @@ impl Node {
         }
     }
 
-    fn on_prepared(&mut self, ticket: Ticket, run: Run, result: Result<&[u8], WorkerFault>) {
+    fn on_prepared(
+        &mut self,
+        ticket: Ticket,
+        run: Run,
+        result: Result<&[u8], WorkerFault>,
+        out: &mut Outbox,
+    ) {
         let outcome = match result.map(work::decode_prepared) {
             Ok((outcome, image)) => {
                 if let Some(image) = image {
+                    out.push(Action::Image { unit: run.unit, bytes: work::encode(&image) });
                     self.images.insert(run.unit, image);
                 }
                 outcome

@@ -35,7 +35,7 @@ impl Shore {
     fn tell_call(&mut self, unit: UnitId, socket: OwnedFd) {
         let local = getsockname(&socket).ok().map(address).unwrap_or_default();
         let peer = getpeername(&socket).ok().flatten().map(address).unwrap_or_default();
-        let number = self.holdings.offer(socket);
+        let number = self.offer(socket);
         let instance = format!("{number}-{local}-{peer}").replace('/', "-").into();
         let connection = Connection { number, peer: peer.into(), instance };
         self.step(Event::Unit(units::Event::Called { unit, connection: Some(connection) }));

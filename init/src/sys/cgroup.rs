@@ -43,6 +43,19 @@ pub(crate) fn create(name: &str, resources: &Resources) -> io::Result<OwnedFd> {
     Ok(directory)
 }
 
+/// Opens a group that is there.
+pub(crate) fn open(name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, format!("{GROUP_ROOT}/units/{name}"), flags, Mode::empty())?)
+}
+
+/// The names of all groups of units.
+pub(crate) fn names() -> Vec<String> {
+    let entries = std::fs::read_dir(format!("{GROUP_ROOT}/units")).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
 /// Writes the limits. A controller that the kernel lacks is no failure unless a limit needs it.
 pub(crate) fn limit(directory: BorrowedFd<'_>, resources: &Resources) -> io::Result<()> {
     let amounts = [

@@ -9,19 +9,23 @@ use mio::Interest;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
-    listen, recvmsg, sendmsg, socket_with, sockopt,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, UCred, accept_with,
+    bind, listen, recvmsg, sendmsg, socket_with, sockopt,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{
-    CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, FRAME_DESCRIPTORS_MAX, READ_REQUEST_BYTES_MAX,
-    RECORDS_PER_TURN_MAX, REQUEST_BYTES_MAX,
+    CLIENT_REQUESTS_KEPT_MAX, CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, FRAME_DESCRIPTORS_MAX,
+    READ_REQUEST_BYTES_MAX, RECORDS_PER_TURN_MAX, REQUEST_BYTES_MAX,
 };
 use crate::node::Event;
 use crate::node::event::{ClientId, Peer};
 use crate::sys::run::Shore;
 use crate::sys::sources::Source;
+use crate::sys::survive::Kept;
 use crate::sys::token::Token;
+use crate::vault::Role;
 use crate::wire::frame::{FrameDecoder, FrameError, FrameKind, decode, encode};
 use crate::wire::{Frame, Request, Response, response::RefusalKind};
 
@@ -40,6 +44,20 @@ pub(crate) struct Client {
     waits_for_room: bool,
     /// Parted from once everything is sent.
     leaving: bool,
+    /// Requests that are not answered yet.
+    asked: Vec<u32>,
+    /// What the next life was last told.
+    told: ClientNote,
+}
+
+/// What of a client the next life must know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ClientNote {
+    /// It is in the middle of a frame, one way or the other: where the next one begins only this life
+    /// knows.
+    midway: bool,
+    /// Requests that are not answered yet.
+    asked: Vec<u32>,
 }
 
 /// Where a client's number leads.
@@ -47,6 +65,10 @@ pub(crate) struct Client {
 pub(crate) struct Clients {
     tokens: BTreeMap<ClientId, Token>,
     last: u32,
+    /// Clients of the last life that the node was not told of yet.
+    adopted: Vec<(ClientId, Peer, OwnedFd)>,
+    /// What they still wait for.
+    interrupted: Vec<(ClientId, u32)>,
 }
 
 impl Client {
@@ -59,6 +81,18 @@ impl Client {
             sent: 0,
             waits_for_room: false,
             leaving: false,
+            asked: Vec::new(),
+            told: ClientNote::default(),
+        }
+    }
+
+    fn note(&self) -> ClientNote {
+        let unread = self.decoder.pending_bytes() > 0 || !self.received.is_empty();
+        let midway = unread || !self.unsent.is_empty() || self.leaving;
+        let asked = &self.asked;
+        match asked.len() {
+            0..=CLIENT_REQUESTS_KEPT_MAX => ClientNote { midway, asked: asked.clone() },
+            _ => ClientNote { midway: true, asked: Vec::new() },
         }
     }
 
@@ -133,18 +167,18 @@ impl Shore {
             return;
         }
         let Ok(credentials) = sockopt::socket_peercred(&socket) else { return };
-        let peer = Peer {
-            pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
-            uid: credentials.uid.as_raw(),
-            gids: peer_groups(&socket, credentials.gid.as_raw()),
-        };
+        let peer = peer(&socket, &credentials);
         self.clients.last += 1;
         let id = ClientId(self.clients.last);
+        self.take_in(id, peer, socket);
+    }
+
+    fn take_in(&mut self, id: ClientId, peer: Peer, socket: OwnedFd) {
         // Only root sends files; what others may ask is short.
         let request_bytes_max =
             if peer.uid == 0 { REQUEST_BYTES_MAX } else { READ_REQUEST_BYTES_MAX };
         let source = Source::Client { id, client: Client::new(socket, request_bytes_max) };
-        match self.sources.add(source, Some(Interest::READABLE)) {
+        match self.add_source(source, Some(Interest::READABLE)) {
             Ok(token) => {
                 self.clients.tokens.insert(id, token);
                 self.step(Event::Connected { client: id, peer });
@@ -155,7 +189,78 @@ impl Shore {
 
     pub(crate) fn take_client(&mut self, token: Token) -> bool {
         self.flush_client(token);
-        self.with_buffer(|shore, buffer| shore.read_client(token, buffer))
+        self.note_midway(token);
+        let more = self.with_buffer(|shore, buffer| shore.read_client(token, buffer));
+        self.note_client(token);
+        more
+    }
+
+    /// Tells the next life that bytes of this client are being read: it cannot go on from there.
+    fn note_midway(&mut self, token: Token) {
+        let Some(Source::Client { client, .. }) = self.sources.get_mut(token) else { return };
+        client.told = ClientNote { midway: true, asked: Vec::new() };
+        let bytes = crate::work::encode(&client.told);
+        // It was in the table when it came, so that there is room.
+        let _ = self.keeper.attach(client.socket.as_fd(), &bytes);
+        self.keeper.commit();
+    }
+
+    /// Before a replacement: tells everybody who waits, but `asker`, to ask again, and notes how each
+    /// client stands.
+    pub(super) fn interrupt_clients(&mut self, asker: Option<(ClientId, u32)>) {
+        let tokens: Vec<(ClientId, Token)> =
+            self.clients.tokens.iter().map(|(id, token)| (*id, *token)).collect();
+        for (id, token) in tokens {
+            let Some(Source::Client { client, .. }) = self.sources.get(token) else { continue };
+            let asked = client.asked.clone();
+            for request in asked.into_iter().filter(|request| Some((id, *request)) != asker) {
+                self.step(Event::Interrupted { client: id, id: request, replaced: false });
+            }
+            self.note_client(token);
+        }
+    }
+
+    /// Tells the next life how a client stands, if that has changed.
+    fn note_client(&mut self, token: Token) {
+        let Some(Source::Client { client, .. }) = self.sources.get_mut(token) else { return };
+        let note = client.note();
+        if note == client.told {
+            return;
+        }
+        client.told = note;
+        let bytes = crate::work::encode(&client.told);
+        // A client that the next life knows too little of is parted from.
+        let _ = self.keeper.attach(client.socket.as_fd(), &bytes);
+        self.keeper.commit();
+    }
+
+    /// Takes a client of the last life in, with the requests that it did not answer; gives it back if
+    /// it is in the middle of a frame.
+    pub(super) fn adopt_client(&mut self, number: u32, socket: OwnedFd) -> Option<Kept> {
+        let note = self.keeper.attached(socket.as_fd());
+        let note = note.map(crate::work::decode::<ClientNote>).transpose();
+        let note = note.ok().map(Option::unwrap_or_default).filter(|note| !note.midway);
+        let (Some(note), Ok(credentials)) = (note, sockopt::socket_peercred(&socket)) else {
+            return Some(Kept { role: Role::Client { number }, descriptor: socket });
+        };
+        let peer = peer(&socket, &credentials);
+        self.clients.last = self.clients.last.max(number);
+        self.clients.interrupted.extend(note.asked.iter().map(|id| (ClientId(number), *id)));
+        self.clients.adopted.push((ClientId(number), peer, socket));
+        None
+    }
+
+    /// Tells the node of the last life's clients, and of what they still wait for.
+    pub(super) fn greet_clients(&mut self) {
+        let asker = self.keeper.front().asker();
+        self.keeper.front().set_asker(0);
+        for (client, peer, socket) in std::mem::take(&mut self.clients.adopted) {
+            self.take_in(client, peer, socket);
+        }
+        for (client, id) in std::mem::take(&mut self.clients.interrupted) {
+            let replaced = asker == (u64::from(client.0) << 32 | u64::from(id));
+            self.step(Event::Interrupted { client, id, replaced });
+        }
     }
 
     fn read_client(&mut self, token: Token, buffer: &mut [u8]) -> bool {
@@ -205,9 +310,10 @@ impl Shore {
         let Some(Source::Client { client: connection, .. }) = self.sources.get_mut(token) else {
             return;
         };
+        connection.asked.push(frame.id);
         let count = usize::from(frame.descriptors).min(connection.received.len());
         let received: Vec<OwnedFd> = connection.received.drain(..count).collect();
-        let descriptors = received.into_iter().map(|fd| self.holdings.offer(fd)).collect();
+        let descriptors = received.into_iter().map(|fd| self.offer(fd)).collect();
         let request = Box::new(request);
         self.step(Event::Asked { client, id: frame.id, request, descriptors });
     }
@@ -237,12 +343,14 @@ impl Shore {
         let Some(Source::Client { client: connection, .. }) = self.sources.get_mut(token) else {
             return;
         };
+        connection.asked.retain(|asked| *asked != id);
         connection.unsent.push_back((bytes, descriptor));
         if connection.unsent_bytes() > CLIENT_UNSENT_BYTES_MAX {
             // Whoever asks and does not read is parted from.
             return self.part(client);
         }
         self.flush_client(token);
+        self.note_client(token);
     }
 
     fn flush_client(&mut self, token: Token) {
@@ -277,9 +385,17 @@ impl Shore {
 
     fn part(&mut self, client: ClientId) {
         if let Some(token) = self.clients.tokens.remove(&client) {
-            self.sources.remove(token);
+            self.remove_source(token);
             self.step(Event::Left { client });
         }
+    }
+}
+
+fn peer(socket: &OwnedFd, credentials: &UCred) -> Peer {
+    Peer {
+        pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
+        uid: credentials.uid.as_raw(),
+        gids: peer_groups(socket, credentials.gid.as_raw()),
     }
 }
 

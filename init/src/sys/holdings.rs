@@ -53,11 +53,10 @@ impl Holdings {
         self.last_number
     }
 
-    /// Takes a descriptor that came along with something, and numbers it.
-    pub(crate) fn offer(&mut self, descriptor: OwnedFd) -> u32 {
-        let number = self.number();
+    /// Takes a descriptor that came along with something, under a number of ours.
+    pub(crate) fn offer(&mut self, number: u32, descriptor: OwnedFd) {
+        self.last_number = self.last_number.max(number);
         self.stored.insert(number, Stored { unit: None, name: "".into(), descriptor, token: None });
-        number
     }
 
     /// A descriptor by number.

@@ -11,7 +11,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 
 use crate::logs::layout::{HEAD_BYTES, Layout};
 use crate::logs::{LogMemory, LogStore, Opened};
+use crate::node::Facts;
 use crate::sys::run::Shore;
+use crate::vault::Role;
 
 /// The memory file of the log store.
 #[derive(Debug)]
@@ -52,6 +54,19 @@ impl LogFile {
         Ok((store, LogFile { descriptor: Some(file) }, opened))
     }
 
+    /// Takes over the store of an earlier life if there is one, or makes a new one.
+    pub(crate) fn take_over(file: Option<OwnedFd>, facts: &Facts) -> (LogStore, LogFile) {
+        let boot_id = &facts.units.boot_id;
+        match file.map(|file| LogFile::adopt(file, boot_id)) {
+            Some(Ok((store, logs, _))) => return (store, logs),
+            Some(Err(error)) => {
+                crate::sys::kmsg::complain(&format!("cannot take the log memory over: {error}"));
+            }
+            None => {}
+        }
+        LogFile::create(facts.machine.log.memory.0, boot_id)
+    }
+
     /// The descriptor to be handed to the next life.
     pub(crate) fn descriptor(&self) -> Option<&OwnedFd> {
         self.descriptor.as_ref()
@@ -59,6 +74,15 @@ impl LogFile {
 }
 
 impl Shore {
+    /// Enters the log memory into the table of what is kept.
+    pub(crate) fn enter_arena(&mut self) {
+        let Some(file) = self.logs.descriptor() else { return };
+        if let Err(error) = self.keeper.keep(file.as_fd(), Role::LogArena) {
+            self.complain("keep the log memory for the next life", &error);
+        }
+        self.keeper.commit();
+    }
+
     /// The log memory for somebody who may read it and not write.
     pub(crate) fn log_reader(&self) -> io::Result<OwnedFd> {
         let file = self.logs.descriptor().ok_or(io::ErrorKind::Unsupported)?;

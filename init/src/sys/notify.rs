@@ -10,7 +10,7 @@ use rustix::net::{
     SocketAddrUnix, SocketFlags, SocketType, bind, recvmsg, socket_with,
 };
 
-use crate::limits::{NOTIFY_BYTES_MAX, NOTIFY_DESCRIPTORS_MAX};
+use crate::limits::NOTIFY_DESCRIPTORS_MAX;
 
 /// One datagram.
 #[derive(Debug)]
@@ -40,10 +40,7 @@ pub(crate) fn open(path: &str) -> io::Result<OwnedFd> {
 }
 
 /// Takes one datagram; `None` when there is no more, or when it was refused (cut, without sender).
-pub(crate) fn receive(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8; NOTIFY_BYTES_MAX],
-) -> io::Result<Option<Datagram>> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
     let mut space = [MaybeUninit::uninit();
         rustix::cmsg_space!(ScmRights(NOTIFY_DESCRIPTORS_MAX), ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

@@ -1,5 +1,7 @@
 //! What PID 1 says to the outside: its consoles, the kernel's log, the watchdog.
 
+use std::os::fd::AsFd;
+
 use mio::Interest;
 
 use crate::limits::RECORDS_PER_TURN_MAX;
@@ -11,6 +13,7 @@ use crate::sys::sources::Source;
 use crate::sys::token::Token;
 use crate::sys::uevent::Heard;
 use crate::sys::watchdog::Watchdog;
+use crate::vault::Role;
 use crate::watchdog::Feeding;
 
 /// Where lines go.
@@ -106,6 +109,14 @@ impl Shore {
         self.voices.watchdog.as_ref().map(|(_, feeding)| feeding.deadline())
     }
 
+    /// Takes charge of an armed watchdog.
+    pub(crate) fn take_watchdog(&mut self, watchdog: Watchdog) {
+        crate::sys::survive::watch(watchdog.as_fd());
+        self.enter(watchdog.as_fd(), Role::Watchdog);
+        let feeding = Feeding::new(watchdog.timeout(), self.now);
+        self.voices.watchdog = Some((watchdog, feeding));
+    }
+
     /// Arms the watchdog. `None`: the device is not there.
     pub(crate) fn arm_watchdog(&mut self, path: &str, timeout: std::time::Duration) -> bool {
         if self.voices.watchdog.is_some() {
@@ -113,8 +124,7 @@ impl Shore {
         }
         match Watchdog::open(path, timeout) {
             Ok(watchdog) => {
-                let feeding = Feeding::new(watchdog.timeout(), self.now);
-                self.voices.watchdog = Some((watchdog, feeding));
+                self.take_watchdog(watchdog);
                 true
             }
             Err(rustix::io::Errno::NOENT) => false,

@@ -23,6 +23,7 @@ use crate::sys::run::Shore;
 use crate::sys::sources::Source;
 use crate::sys::spawn::{self, Spawned, Stdio};
 use crate::sys::workers::{self, Worker};
+use crate::vault::{Intent, Role as Keepsake};
 use crate::wire::Response;
 
 /// What an order brought about at once; told when the whole outbox is carried out.
@@ -78,8 +79,26 @@ impl Shore {
                 self.hang_up(client);
                 None
             }
-            Action::Record { slot, bytes } => self.record(slot, &bytes),
-            Action::Definitions { bytes } => self.record_definitions(&bytes),
+            Action::Record { slot, bytes } => {
+                self.record(slot, &bytes);
+                None
+            }
+            Action::Definitions => {
+                self.record_definitions();
+                None
+            }
+            Action::Note { number, bytes } => {
+                self.note(number, &bytes);
+                None
+            }
+            Action::Image { unit, bytes } => {
+                self.know_image(unit, &bytes);
+                None
+            }
+            Action::Pardon { unit } => {
+                self.keeper.front().release(unit);
+                None
+            }
             Action::Say { line, level } => {
                 self.say(&line, level);
                 None
@@ -105,6 +124,10 @@ impl Shore {
         resources: &Resources,
         connection: Option<u32>,
     ) -> io::Result<u32> {
+        // After a change of lives the order may come a second time.
+        if let Some(pid) = self.processes.find(run, role) {
+            return Ok(pid);
+        }
         self.make_group(run, &plan.unit, resources)?;
         let stdout = self.output(run.unit, Stream::Stdout)?;
         let stderr = self.output(run.unit, Stream::Stderr)?;
@@ -117,7 +140,8 @@ impl Shore {
         };
         let passed = self.passed(run.unit, connection);
         let target = self.main_pidfd(run).filter(|_| plan.enters);
-        let spawned = spawn::spawn(plan, group.directory.as_fd(), stdio, &passed, target)?;
+        let cradle = self.keeper.expect_child(Intent::Run { run, role });
+        let spawned = spawn::spawn(plan, group.directory.as_fd(), stdio, &passed, target, cradle)?;
         Ok(self.adopt_spawned(Owner::Run { run, role }, spawned))
     }
 
@@ -132,10 +156,11 @@ impl Shore {
         let [stdin, stdout, stderr] = numbers.map(|number| self.holdings.descriptor(number));
         let stdio = Stdio { stdin, stdout, stderr };
         let target = self.main_pidfd(run);
-        let spawned = spawn::spawn(plan, group.directory.as_fd(), stdio, &[], target)?;
+        let cradle = self.keeper.expect_child(Intent::Worker(ticket));
+        let spawned = spawn::spawn(plan, group.directory.as_fd(), stdio, &[], target, cradle)?;
         let pid = self.adopt_spawned(Owner::Guest(ticket), spawned);
         for number in numbers {
-            self.holdings.take(number);
+            self.drop_number(number);
         }
         Ok(pid)
     }
@@ -143,9 +168,9 @@ impl Shore {
     fn adopt_spawned(&mut self, owner: Owner, spawned: Spawned) -> u32 {
         let pid = spawned.pid.as_raw_nonzero().get().unsigned_abs();
         let report = Source::Report { pid, pipe: spawned.report };
-        let report = self.sources.add(report, Some(Interest::READABLE)).ok();
+        let report = self.add_source(report, Some(Interest::READABLE)).ok();
         let process = Process { owner, pidfd: Some(spawned.pidfd), report, fault: None };
-        self.processes.insert(pid, process);
+        self.hold_process(pid, process);
         pid
     }
 
@@ -156,6 +181,16 @@ impl Shore {
         }
         let name = format!("{unit}:{}", run.number);
         let directory = cgroup::create(&name, resources)?;
+        self.watch_group(run, name, directory)
+    }
+
+    /// Begins to watch a run's group.
+    pub(crate) fn watch_group(
+        &mut self,
+        run: Run,
+        name: String,
+        directory: OwnedFd,
+    ) -> io::Result<()> {
         let (events, memory) = (self.events_watch, self.memory_watch);
         let (Some(Source::Groups(events)), Some(Source::Memory(memory))) =
             (self.sources.get(events), self.sources.get(memory))
@@ -171,7 +206,8 @@ impl Shore {
         if !self.holdings.outputs.contains_key(&key) {
             let (pipe, writer) = output_pipe()?;
             let source = Source::Output { unit, stream, pipe };
-            let reader = self.sources.add(source, Some(Interest::READABLE))?;
+            let reader = self.add_source(source, Some(Interest::READABLE))?;
+            self.enter_writer(unit, stream, writer.as_fd());
             self.holdings.outputs.insert(key, OutputPipe { writer, reader });
         }
         Ok(key)
@@ -230,6 +266,7 @@ impl Shore {
     fn add_worker(&mut self, ticket: Ticket, started: io::Result<Worker>) -> FollowUp {
         match started {
             Ok(worker) => {
+                self.enter_worker(ticket, &worker);
                 self.workers.insert(ticket, worker);
                 None
             }
@@ -326,20 +363,16 @@ impl Shore {
     }
 
     fn adopt_main(&mut self, run: Run, pid: u32) -> FollowUp {
-        if let Some(old) = self.processes.find(run, Role::Main)
-            && old != pid
-            && let Some(process) = self.processes.get_mut(old)
-        {
-            process.owner = Owner::Run { run, role: Role::Control };
+        if let Some(old) = self.processes.find(run, Role::Main).filter(|old| *old != pid) {
+            self.reassign_process(old, Owner::Run { run, role: Role::Control });
         }
         let owner = Owner::Run { run, role: Role::Main };
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let pidfd = number.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        match self.processes.get_mut(pid) {
-            Some(process) => process.owner = owner,
+        match self.processes.get(pid) {
+            Some(_) => self.reassign_process(pid, owner),
             None => {
-                let process = Process { owner, pidfd, report: None, fault: None };
-                self.processes.insert(pid, process);
+                self.hold_process(pid, Process { owner, pidfd, report: None, fault: None });
             }
         }
         None
@@ -367,16 +400,22 @@ impl Shore {
     }
 
     fn open_sockets(&mut self, unit: UnitId, socket: &Socket) -> io::Result<()> {
-        let name: Box<str> =
-            socket.descriptor_name.clone().unwrap_or_else(|| self.node.name_of(unit).into());
+        let name = self.socket_name(unit);
         let mut opened = Vec::new();
         for (index, socket) in listen::open(socket)?.into_iter().enumerate() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             let source = Source::Listen { unit, index, socket };
-            opened.push((self.sources.add(source, None)?, name.clone()));
+            opened.push((self.add_source(source, None)?, name.clone()));
         }
         self.holdings.sockets.insert(unit, opened);
         Ok(())
+    }
+
+    /// The name under which a socket unit's descriptors are passed on.
+    pub(crate) fn socket_name(&self, unit: UnitId) -> Box<str> {
+        let socket = self.node.socket_of(unit);
+        let own = socket.and_then(|socket| socket.descriptor_name.clone());
+        own.unwrap_or_else(|| self.node.name_of(unit).into())
     }
 
     fn watch(&mut self, unit: UnitId, on: bool) -> FollowUp {
@@ -392,7 +431,7 @@ impl Shore {
 
     fn close(&mut self, unit: UnitId) -> FollowUp {
         for (token, _) in self.holdings.sockets.remove(&unit).unwrap_or_default() {
-            self.sources.remove(token);
+            self.remove_source(token);
         }
         if let Some(socket) = self.node.socket_of(unit).filter(|socket| socket.remove_on_stop) {
             listen::remove_paths(socket);
@@ -400,7 +439,13 @@ impl Shore {
         None
     }
 
-    fn keep(&mut self, unit: UnitId, number: u32, name: Box<str>, poll: bool) -> FollowUp {
+    pub(crate) fn keep(
+        &mut self,
+        unit: UnitId,
+        number: u32,
+        name: Box<str>,
+        poll: bool,
+    ) -> FollowUp {
         let stored = self.holdings.stored.get_mut(&number)?;
         stored.unit = Some(unit);
         stored.name = name;
@@ -410,12 +455,20 @@ impl Shore {
             let source = Source::Stored { number, descriptor };
             stored.token = self.sources.add(source, Some(Interest::PRIORITY)).ok();
         }
+        let kept = Keepsake::Stored { unit, number, poll };
+        // It was in the table while it was offered, so that there is room for it.
+        let _ = self.keeper.keep(stored.descriptor.as_fd(), kept);
+        let _ = self.keeper.name(stored.descriptor.as_fd(), &stored.name);
+        self.keeper.commit();
         None
     }
 
     pub(crate) fn drop_number(&mut self, number: u32) -> FollowUp {
-        if let Some(token) = self.holdings.take(number).and_then(|stored| stored.token) {
-            self.sources.remove(token);
+        let stored = self.holdings.take(number)?;
+        self.keeper.strike(stored.descriptor.as_fd());
+        self.keeper.commit();
+        if let Some(token) = stored.token {
+            self.remove_source(token);
         }
         None
     }
@@ -424,7 +477,8 @@ impl Shore {
     fn forget(&mut self, unit: UnitId) -> FollowUp {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(pipe) = self.holdings.outputs.remove(&(unit, stream)) {
-                self.sources.remove(pipe.reader);
+                self.remove_source(pipe.reader);
+                self.keeper.strike(pipe.writer.as_fd());
             }
         }
         let numbers: Vec<u32> = self.holdings.stored_of(unit).map(|(n, _)| n).collect();
@@ -455,7 +509,8 @@ fn raw_signal(signal: Signal) -> Option<rustix::process::Signal> {
         .then(|| unsafe { rustix::process::Signal::from_raw_unchecked(i32::from(signal.0)) })
 }
 
-fn kill(pid: u32, signal: Signal) {
+/// Signals a process that we have not reaped.
+pub(crate) fn kill(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let (Some(pid), Some(signal)) = (pid, raw_signal(signal)) {
         // Who is gone needs no signal.

@@ -1,42 +1,56 @@
 //! The one reaper.
+//!
+//! An end is looked at, told, and only then reaped: whatever happens in between, a zombie keeps its
+//! status for the next image of the program.
 
-use rustix::process::{WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use units::run::ExitStatus;
 use units::service::Signal;
 
-/// A process that ended and is reaped now.
+/// A process that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reaped {
-    /// Its number, free again.
+    /// Its number, not free yet.
     pub(crate) pid: u32,
     /// How it ended.
     pub(crate) status: ExitStatus,
 }
 
-/// Reaps one child that ended, if there is one. Called until `None`, since SIGCHLD coalesces.
-pub(crate) fn next() -> Option<Reaped> {
+/// Looks at one child that ended, if there is one. Called until `None`, since SIGCHLD coalesces.
+pub(crate) fn peek() -> Option<Reaped> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     loop {
-        match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) => {
-                let pid = pid.as_raw_nonzero().get().unsigned_abs();
-                return Some(Reaped { pid, status: exit_status(status) });
+        // SAFETY: all zero is a valid answer: nobody.
+        let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `about` is a live place for the answer.
+        let done = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut about, flags) };
+        if done != 0 {
+            match std::io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR) => continue,
+                _ => return None,
             }
-            Err(rustix::io::Errno::INTR) => {}
-            // No child at all, or none that ended.
-            Ok(None) | Err(_) => return None,
         }
+        // SAFETY: the answer is about a child that ended, or still all zero.
+        let (pid, status) = unsafe { (about.si_pid(), about.si_status()) };
+        let pid = u32::try_from(pid).ok().filter(|pid| *pid != 0)?;
+        return Some(Reaped { pid, status: exit_status(about.si_code, status) });
     }
 }
 
-/// The kernel's wait status in our words.
-pub(crate) fn exit_status(status: WaitStatus) -> ExitStatus {
-    const CORE_FLAG: i32 = 0x80;
-    if let Some(code) = status.exit_status() {
-        return ExitStatus::Code(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
-    }
-    let signal = status.terminating_signal().unwrap_or(0);
-    ExitStatus::Signal {
-        signal: Signal(u8::try_from(signal).unwrap_or(0)),
-        core: status.as_raw() & CORE_FLAG != 0,
+/// Frees the number of a child that ended.
+pub(crate) fn reap(pid: u32) {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // A child that was looked at is there; nobody else waits.
+    let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+}
+
+/// What the kernel says of an end (waitid(2)), in our words.
+fn exit_status(code: i32, status: i32) -> ExitStatus {
+    match code {
+        libc::CLD_EXITED => ExitStatus::Code(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
+        _ => ExitStatus::Signal {
+            signal: Signal(u8::try_from(status).unwrap_or(0)),
+            core: code == libc::CLD_DUMPED,
+        },
     }
 }

@@ -9,17 +9,20 @@ use mio::{Events, Interest, Poll};
 use crate::limits::{EVENTS_PER_POLL_MAX, READ_BYTES_MAX};
 use units::run::Run;
 
-use crate::node::action::{Outbox, Power};
-use crate::node::{Event, Node};
+use crate::node::action::{Action, Outbox, Power};
+use crate::node::{Event, Node, journal};
 use crate::sys::clock;
 use crate::sys::groups::{self, Groups};
 use crate::sys::logs::LogFile;
 use crate::sys::outward::Voices;
 use crate::sys::processes::Processes;
+use crate::sys::reexec::Replacement;
 use crate::sys::signals::Signals;
 use crate::sys::sources::{Source, Sources};
+use crate::sys::survive::Keeper;
 use crate::sys::token::Token;
 use crate::sys::workers::Workers;
+use crate::vault::{Operation, OperationCode};
 
 /// Everything that PID 1 holds of the world, and the node that decides.
 #[derive(Debug)]
@@ -55,6 +58,10 @@ pub(crate) struct Shore {
     pub(crate) logs: LogFile,
     /// Consoles, kernel log, watchdog.
     pub(crate) voices: Voices,
+    /// What the next image must know.
+    pub(crate) keeper: Keeper,
+    /// A replacement of the program that is under way.
+    pub(crate) replacement: Option<Replacement>,
     /// The read buffer of all sources.
     buffer: Vec<u8>,
     pub(crate) node: Node,
@@ -62,11 +69,16 @@ pub(crate) struct Shore {
 }
 
 impl Shore {
-    /// Opens what the loop needs. The node is told `Started` by [`Shore::run`].
+    /// Opens what the loop needs.
     ///
     /// # Errors
     /// When the poll set, the signal pipe or the watches cannot be made: PID 1 cannot work without.
-    pub(crate) fn new(node: Node, voices: Voices, logs: LogFile) -> io::Result<Shore> {
+    pub(crate) fn new(
+        node: Node,
+        voices: Voices,
+        logs: LogFile,
+        keeper: Keeper,
+    ) -> io::Result<Shore> {
         let poll = Poll::new()?;
         let mut sources = Sources::new(poll.registry().try_clone()?);
         let signal_token = sources.add(Source::Signals, None)?;
@@ -92,6 +104,8 @@ impl Shore {
             power: None,
             logs,
             voices,
+            keeper,
+            replacement: None,
             buffer: vec![0; READ_BYTES_MAX],
             node,
             outbox: Outbox::default(),
@@ -103,7 +117,6 @@ impl Shore {
     /// # Errors
     /// When the poll itself fails, which means that the kernel refuses us memory or the set is broken.
     pub(crate) fn run(&mut self) -> io::Result<Power> {
-        self.step(Event::Started);
         let mut events = Events::with_capacity(EVENTS_PER_POLL_MAX);
         loop {
             if let Some(power) = self.power.take() {
@@ -114,6 +127,7 @@ impl Shore {
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        self.keeper.enter(Operation::of(OperationCode::Poll));
         match self.poll.poll(events, self.timeout()) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
@@ -136,6 +150,7 @@ impl Shore {
         for run in std::mem::take(&mut self.recheck) {
             self.look_at_group(run);
         }
+        self.try_replacement();
         let pause = clock::since_boot().saturating_sub(woken);
         self.node.note_pause(pause);
         Ok(())
@@ -146,23 +161,44 @@ impl Shore {
             return Some(Duration::ZERO);
         }
         let deadline =
-            [self.node.deadline(), self.watchdog_deadline()].into_iter().flatten().min()?;
+            [self.node.deadline(), self.watchdog_deadline(), self.replacement_deadline()]
+                .into_iter()
+                .flatten()
+                .min()?;
         Some(deadline.saturating_sub(clock::since_boot()))
     }
 
     /// Tells the node one fact and carries out all that it orders.
+    ///
+    /// What must not be forgotten is written down, and counts as a whole, before anything is done:
+    /// an order that a fault cuts off follows from the records again, and one that was carried out
+    /// is found to be.
     pub(crate) fn step(&mut self, event: Event<'_>) {
+        self.keeper.enter(journal::operation_of(&event));
         let mut outbox = std::mem::take(&mut self.outbox);
         self.node.step(event, self.now, &mut outbox);
-        let mut follow_ups = Vec::new();
-        for action in outbox.drain() {
-            follow_ups.extend(self.perform(action));
+        self.outbox = self.carry_out(outbox);
+    }
+
+    /// Carries out all orders; gives the empty outbox back.
+    pub(crate) fn carry_out(&mut self, mut outbox: Outbox) -> Outbox {
+        let (records, orders): (Vec<Action>, Vec<Action>) =
+            outbox.drain().partition(Action::is_record);
+        self.keeper.enter(Operation::of(OperationCode::Commit));
+        for record in records {
+            self.perform(record);
         }
-        self.outbox = outbox;
+        self.keeper.finish();
+        let mut follow_ups = Vec::new();
+        for order in orders {
+            self.keeper.enter(journal::operation_of_order(&order));
+            follow_ups.extend(self.perform(order));
+        }
         // What an order brought about at once is told only when the whole outbox is carried out.
         for event in follow_ups {
             self.step(event);
         }
+        outbox
     }
 
     /// Lends the read buffer to `read`, and tells the node what that makes of the bytes.

@@ -13,6 +13,7 @@ use crate::sys::client::Client;
 use crate::sys::console::Console;
 use crate::sys::token::{Kind, Token};
 use crate::sys::uevent::UeventSocket;
+use crate::vault::{PipeEnd, Role as Keepsake};
 
 /// One thing that can wake the loop. A plain enum: adding one makes the compiler name every place.
 #[derive(Debug)]
@@ -65,6 +66,32 @@ impl Source {
             Source::Kmsg(_) => Kind::Kmsg,
             Source::Console(_) => Kind::Console,
         }
+    }
+
+    /// What the next image is told about the descriptor; `None`: it opens its own.
+    pub(crate) fn keepsake(&self) -> Option<(RawFd, Keepsake)> {
+        let keepsake = match self {
+            Source::Notify(_) => Keepsake::Notify,
+            Source::Report { pid, .. } => Keepsake::Report { pid: *pid },
+            Source::Listen { unit, index, .. } => Keepsake::Listen { unit: *unit, index: *index },
+            Source::Uevent(_) => Keepsake::Uevent,
+            Source::Control(_) => Keepsake::Control,
+            Source::Client { id, .. } => Keepsake::Client { number: id.0 },
+            Source::Output { unit, stream, .. } => Keepsake::LogPipe {
+                unit: *unit,
+                stderr: *stream == Stream::Stderr,
+                end: PipeEnd::Read,
+            },
+            Source::Kmsg(_) => Keepsake::KernelRing,
+            // A stored descriptor is kept by its twin among the holdings.
+            Source::Memory(_)
+            | Source::Signals
+            | Source::Groups(_)
+            | Source::Stored { .. }
+            | Source::Clock(_)
+            | Source::Console(_) => return None,
+        };
+        Some((self.descriptor()?, keepsake))
     }
 
     fn descriptor(&self) -> Option<RawFd> {
@@ -144,6 +171,12 @@ impl Sources {
     pub(crate) fn get(&self, token: Token) -> Option<&Source> {
         let entry = self.slots.get(usize::try_from(token.slot).ok()?)?;
         (entry.generation == token.generation).then_some(&entry.source)
+    }
+
+    /// The first source for which `wanted` holds.
+    pub(crate) fn find(&self, wanted: impl Fn(&Source) -> bool) -> Option<Token> {
+        let (slot, entry) = self.slots.iter().find(|(_, entry)| wanted(&entry.source))?;
+        Some(Token::new(entry.source.kind(), u32::try_from(slot).ok()?, entry.generation))
     }
 
     /// As [`Sources::get`].

@@ -65,6 +65,15 @@ struct CloneArguments {
     cgroup: u64,
 }
 
+/// Where the kernel writes who was born, before anything else can happen: two places in the vault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cradle {
+    /// Of the child's number.
+    pub(crate) pid: *mut i32,
+    /// Of its handle.
+    pub(crate) pidfd: *mut i32,
+}
+
 /// What the child needs, made ready before there is a child.
 struct Child<'a> {
     /// In the order of their places, from 0 on.
@@ -84,6 +93,7 @@ pub(crate) fn spawn(
     stdio: Stdio<'_>,
     passed: &[(BorrowedFd<'_>, &str)],
     target: Option<BorrowedFd<'_>>,
+    cradle: Cradle,
 ) -> io::Result<Spawned> {
     let names = passed.iter().map(|(_, name)| (*name).into()).collect();
     let input = plan_file(&encode(&StageInput { plan: plan.clone(), names }))?;
@@ -111,7 +121,7 @@ pub(crate) fn spawn(
         program: program.as_raw_fd(),
         mapped: gate.as_ref().map(|(reader, _)| reader.as_raw_fd()),
     };
-    let (pid, pidfd) = clone(flags, group.as_raw_fd(), &child)?;
+    let (pid, pidfd) = clone(flags, group.as_raw_fd(), &child, cradle)?;
     if let (Some((_, writer)), Some(map)) = (&gate, &plan.id_map) {
         map_ids(pid, *map)?;
         rustix::io::write(writer, b"m")?;
@@ -143,11 +153,16 @@ fn map_ids(pid: Pid, map: IdMap) -> io::Result<()> {
     Ok(())
 }
 
-fn clone(flags: u64, group: RawFd, child: &Child<'_>) -> io::Result<(Pid, OwnedFd)> {
-    let mut pidfd: RawFd = -1;
+fn clone(
+    flags: u64,
+    group: RawFd,
+    child: &Child<'_>,
+    cradle: Cradle,
+) -> io::Result<(Pid, OwnedFd)> {
     let mut arguments = CloneArguments {
-        flags: flags | libc::CLONE_PIDFD as u64 | CLONE_INTO_CGROUP,
-        pidfd: (&raw mut pidfd) as u64,
+        flags: flags | (libc::CLONE_PIDFD | libc::CLONE_PARENT_SETTID) as u64 | CLONE_INTO_CGROUP,
+        pidfd: cradle.pidfd as u64,
+        parent_tid: cradle.pid as u64,
         exit_signal: libc::SIGCHLD as u64,
         cgroup: u64::try_from(group).unwrap_or(0),
         ..CloneArguments::default()
@@ -166,8 +181,9 @@ fn clone(flags: u64, group: RawFd, child: &Child<'_>) -> io::Result<(Pid, OwnedF
     }
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::Other))?;
-    // SAFETY: the kernel just wrote this descriptor for us, and nobody else has it.
-    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    // SAFETY: the cradle is a place in the vault, and the kernel just wrote the descriptor there, which
+    // nobody else has.
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(*cradle.pidfd) }))
 }
 
 /// In the child: descriptors to their places, then the stage.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use units::run::{ExitStatus, Role, Run, StageFault, StageStep};
 use units::service::Signal;
 
-use crate::limits::{NOTIFY_BYTES_MAX, OUTPUT_BYTES_PER_TURN_MAX, RECORDS_PER_TURN_MAX};
+use crate::limits::{OUTPUT_BYTES_PER_TURN_MAX, RECORDS_PER_TURN_MAX};
 use crate::node::Event;
 use crate::sys::groups::keyed_value;
 use crate::sys::processes::Owner;
@@ -18,6 +18,7 @@ use crate::sys::reap::{self, Reaped};
 use crate::sys::run::Shore;
 use crate::sys::sources::Source;
 use crate::sys::token::{Kind, Token};
+use crate::vault::{Operation, OperationCode};
 
 impl Shore {
     /// Takes one source; `true` if it may have more.
@@ -44,29 +45,13 @@ impl Shore {
     }
 
     fn take_notify(&mut self, token: Token) -> bool {
-        let mut buffer = [0; NOTIFY_BYTES_MAX];
-        for _ in 0..RECORDS_PER_TURN_MAX {
-            let Some(Source::Notify(socket)) = self.sources.get(token) else { return false };
-            match crate::sys::notify::receive(socket.as_fd(), &mut buffer) {
-                Ok(Some(datagram)) => {
-                    let text = &buffer[..datagram.length];
-                    self.tell_notification(datagram.pid, text, datagram.descriptors);
-                }
-                Ok(None) => {}
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    fn tell_notification(&mut self, pid: u32, text: &[u8], descriptors: Vec<OwnedFd>) {
-        let Some((run, role)) = self.attribute(pid) else { return };
-        let descriptors = descriptors.into_iter().map(|fd| self.holdings.offer(fd)).collect();
-        self.step(Event::Notified { run, role, pid, text, descriptors });
+        self.with_buffer(|shore, buffer| {
+            (0..RECORDS_PER_TURN_MAX).all(|_| shore.receive_notification(token, buffer))
+        })
     }
 
     /// Whose process that is: one that we started, or one in a run's group.
-    fn attribute(&self, pid: u32) -> Option<(Run, Option<Role>)> {
+    pub(super) fn attribute(&self, pid: u32) -> Option<(Run, Option<Role>)> {
         if let Some(process) = self.processes.get(pid) {
             return match process.owner {
                 Owner::Run { run, role } => Some((run, Some(role))),
@@ -89,7 +74,7 @@ impl Shore {
             Ok(length) => Some(decode_fault(&bytes[..length])),
             Err(_) => Some(StageFault { step: StageStep::Plan, errno: 0, item: 0 }),
         };
-        self.sources.remove(token);
+        self.remove_source(token);
         let Some(process) = self.processes.get_mut(pid) else { return false };
         process.report = None;
         process.fault = fault;
@@ -116,11 +101,12 @@ impl Shore {
         let kills = total.saturating_sub(group.kills);
         group.kills = total;
         if kills > 0 {
+            self.keeper.set_kills(run, total);
             self.step(Event::Unit(units::Event::OutOfMemory { run, kills }));
         }
     }
 
-    fn take_signals(&mut self) -> bool {
+    pub(super) fn take_signals(&mut self) -> bool {
         for signal in self.signals.pending() {
             if i32::from(signal.0) != libc::SIGCHLD {
                 self.step(Event::Signalled { signal });
@@ -133,8 +119,11 @@ impl Shore {
 
     /// Reaps until nobody is left to reap.
     pub(crate) fn reap_all(&mut self) {
-        while let Some(reaped) = reap::next() {
-            self.tell_exit(reaped);
+        self.keeper.enter(Operation::of(OperationCode::Reap));
+        while let Some(ended) = reap::peek() {
+            self.tell_exit(ended);
+            // Only now that what follows from its end is written down.
+            reap::reap(ended.pid);
         }
     }
 
@@ -143,11 +132,14 @@ impl Shore {
         if let Some(token) = self.processes.get(reaped.pid).and_then(|process| process.report) {
             self.take_report(token);
         }
+        if self.take_check(reaped) {
+            return;
+        }
         if let Some(ticket) = self.workers.ticket_of(reaped.pid) {
             self.tell_worked(ticket, reaped.status);
             return;
         }
-        let Some(process) = self.processes.remove(reaped.pid) else {
+        let Some(process) = self.lose_process(reaped.pid) else {
             self.step(Event::Orphaned { status: reaped.status });
             return;
         };
@@ -167,7 +159,7 @@ impl Shore {
     }
 
     fn tell_worked(&mut self, ticket: units::Ticket, status: ExitStatus) {
-        let Some(worker) = self.workers.remove(ticket) else { return };
+        let Some(worker) = self.lose_worker(ticket) else { return };
         match worker.result(status) {
             Ok(bytes) => self.step(Event::Worked { ticket, result: Ok(&bytes) }),
             Err(fault) => self.step(Event::Worked { ticket, result: Err(fault) }),
@@ -223,18 +215,9 @@ impl Shore {
     fn read_output(&mut self, token: Token, buffer: &mut [u8]) -> bool {
         let mut taken = 0;
         while taken < OUTPUT_BYTES_PER_TURN_MAX {
-            let Some(Source::Output { unit, stream, pipe }) = self.sources.get(token) else {
-                return false;
-            };
-            let (unit, stream) = (*unit, *stream);
-            match rustix::io::read(pipe, &mut *buffer) {
-                Ok(0) | Err(Errno::AGAIN) => return false,
-                Ok(length) => {
-                    taken += length;
-                    self.step(Event::Wrote { unit, stream, bytes: &buffer[..length] });
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => return false,
+            match self.receive_output(token, buffer) {
+                Some(length) => taken += length,
+                None => return false,
             }
         }
         true
@@ -243,12 +226,12 @@ impl Shore {
     fn take_kmsg(&mut self, token: Token) -> bool {
         self.with_buffer(|shore, buffer| {
             for _ in 0..RECORDS_PER_TURN_MAX {
-                let Some(Source::Kmsg(ring)) = shore.sources.get(token) else { return false };
-                match rustix::io::read(ring, &mut *buffer) {
-                    Ok(length) => shore.step(Event::KernelWrote { record: &buffer[..length] }),
+                if let Err(error) = shore.receive_kernel_record(token, buffer) {
                     // The ring went round: the next read is the oldest record that is left.
-                    Err(Errno::PIPE | Errno::INTR) => {}
-                    Err(_) => return false,
+                    if error.kind() == io::ErrorKind::BrokenPipe {
+                        continue;
+                    }
+                    return false;
                 }
             }
             true

@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use units::run::{ExitStatus, Ticket};
 
 use crate::limits::{WORKER_COMPLAINT_BYTES_MAX, WORKER_RESULT_BYTES_MAX};
@@ -25,6 +26,8 @@ pub(crate) const TARGET_DESCRIPTOR: i32 = 3;
 pub(crate) struct Worker {
     /// Its number.
     pub(crate) pid: u32,
+    /// Its handle, by which the next life of PID 1 finds it; lacking only where the kernel gave none.
+    pub(crate) pidfd: Option<OwnedFd>,
     result: OwnedFd,
     complaints: OwnedFd,
 }
@@ -49,6 +52,11 @@ impl Workers {
     /// It was reaped.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Worker> {
         self.by_ticket.remove(&ticket)
+    }
+
+    /// Whether nobody works.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_ticket.is_empty()
     }
 
     /// The ticket of the worker with that number.
@@ -84,7 +92,9 @@ pub(crate) fn start(
         }
     }
     let child = command.spawn()?;
-    Ok(Worker { pid: child.id(), result, complaints })
+    let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pidfd = number.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    Ok(Worker { pid: child.id(), pidfd, result, complaints })
 }
 
 /// In the child: puts the descriptor in its place, inheritable.

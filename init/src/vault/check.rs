@@ -63,6 +63,8 @@ pub fn check(vault: &mut Vault<'_>) -> Report {
 pub struct Units {
     /// Definitions by unit number.
     pub specs: Vec<(u16, Spec)>,
+    /// What is known of units' images, as the node wrote it.
+    pub images: Vec<(u16, Vec<u8>)>,
     /// Records, of units with a definition or without.
     pub records: Vec<Record>,
     /// Units of which the definition or the record cannot be read.
@@ -87,6 +89,7 @@ pub fn read_units(vault: &mut Vault<'_>) -> Units {
             Some(spec) => units.specs.push((definition.unit, spec)),
             None => units.lost.push(definition.unit),
         }
+        units.images.extend(definition.image.map(|image| (definition.unit, image.to_vec())));
         if !foreign {
             continue;
         }

@@ -31,6 +31,7 @@ pub enum Encoding {
 enum Kind {
     Spec,
     State,
+    Image,
     Drop,
     Commit,
 }
@@ -42,11 +43,12 @@ impl Kind {
             Kind::State => 2,
             Kind::Drop => 3,
             Kind::Commit => 4,
+            Kind::Image => 5,
         }
     }
 
     fn from_number(number: u8) -> Option<Kind> {
-        [Kind::Spec, Kind::State, Kind::Drop, Kind::Commit]
+        [Kind::Spec, Kind::State, Kind::Image, Kind::Drop, Kind::Commit]
             .into_iter()
             .find(|kind| kind.number() == number)
     }
@@ -63,6 +65,8 @@ pub struct Definition<'a> {
     pub spec: &'a [u8],
     /// The unit's state, where it was written along because another build has to read it.
     pub state: Option<&'a [u8]>,
+    /// What is known of the unit's image, as whoever looked wrote it.
+    pub image: Option<&'a [u8]>,
 }
 
 /// What reading the log gave.
@@ -181,9 +185,21 @@ impl Batch<'_> {
     /// # Errors
     /// As [`Batch::put_spec`].
     pub fn put_state(&mut self, unit: u16, state: &[u8]) -> Result<(), Full> {
-        self.put(Kind::State, unit, Encoding::Json, |room| {
-            room.get_mut(..state.len())?.copy_from_slice(state);
-            Some(state.len())
+        self.put_bytes(Kind::State, unit, state)
+    }
+
+    /// Adds what is known of a unit's image to its definition; with no bytes, forgets it.
+    ///
+    /// # Errors
+    /// As [`Batch::put_spec`].
+    pub fn put_image(&mut self, unit: u16, image: &[u8]) -> Result<(), Full> {
+        self.put_bytes(Kind::Image, unit, image)
+    }
+
+    fn put_bytes(&mut self, kind: Kind, unit: u16, bytes: &[u8]) -> Result<(), Full> {
+        self.put(kind, unit, Encoding::Json, |room| {
+            room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            Some(bytes.len())
         })
     }
 
@@ -303,17 +319,26 @@ fn apply<'a>(found: &mut Latest<'a>, record: &Record<'a>) {
             found.remove(&record.unit);
         }
         (Kind::Spec, true) => {
+            // Whoever changes a definition so that another image is meant says so.
+            let image = found.get(&record.unit).and_then(|known| known.ok()?.image);
             let definition = Definition {
                 unit: record.unit,
                 encoding: record.encoding,
                 spec: record.payload,
                 state: None,
+                image,
             };
             found.insert(record.unit, Ok(definition));
         }
         (Kind::State, true) => {
             if let Some(Ok(definition)) = found.get_mut(&record.unit) {
                 definition.state = Some(record.payload);
+            }
+        }
+        (Kind::Image, whole) => {
+            if let Some(Ok(definition)) = found.get_mut(&record.unit) {
+                let known = whole && !record.payload.is_empty();
+                definition.image = known.then_some(record.payload);
             }
         }
         (Kind::Spec, false) => {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use units::UnitId;
 use units::run::{Role as ProcessRole, Run};
 
-use super::layout::{DESCRIPTOR_PAYLOAD_BYTES_MAX, NAME_PAYLOAD_BYTES_MAX, Section};
+use super::layout::{DESCRIPTOR_PAYLOAD_BYTES_MAX, Section};
 use super::store::{Full, Held, Vault};
 
 /// What a descriptor is for. Written by position: add at the end only.
@@ -63,8 +63,9 @@ pub enum Role {
         /// Watched for its other end's going.
         poll: bool,
     },
-    /// An accepted connection that waits for its instance.
-    Connection {
+    /// An accepted connection that waits for its instance, or a descriptor that somebody offered and
+    /// nobody took yet.
+    Offered {
         /// The shore's number.
         number: u32,
     },
@@ -83,6 +84,15 @@ pub enum Role {
     /// The pipe on which a stage reports success or failure.
     Report {
         /// The stage's number.
+        pid: u32,
+    },
+    /// The kernel's log, as far as it was read.
+    KernelRing,
+    /// A program that somebody runs inside a unit, by its pidfd.
+    Guest {
+        /// The ticket of the order that it is for.
+        ticket: u64,
+        /// Its number.
         pid: u32,
     },
 }
@@ -135,21 +145,6 @@ impl Vault<'_> {
                 postcard::take_from_bytes(payload).map(|(d, _)| Some(d)).map_err(|_| Full)
             }
         }
-    }
-
-    /// Names a stored descriptor; longer names are cut, which the protocol's limit excludes.
-    ///
-    /// # Errors
-    /// When `entry` is beyond the table.
-    pub fn put_name(&mut self, entry: usize, name: &str) -> Result<(), Full> {
-        let bytes = name.as_bytes();
-        self.put(Section::Names, entry, &bytes[..bytes.len().min(NAME_PAYLOAD_BYTES_MAX)])
-    }
-
-    /// The name of a stored descriptor.
-    #[must_use]
-    pub fn name(&self, entry: usize) -> Option<&str> {
-        std::str::from_utf8(self.read(Section::Names, entry).payload()?).ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What went wrong, and what follows from it: go on, go on without something, or give up in order.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::limits::{FAULTS_KEPT_MAX, FAULTS_MAX, FAULTS_WINDOW, QUARANTINE_MAX};
@@ -43,6 +44,19 @@ pub enum Verdict {
     Recover,
     /// Too many in too short a time: keep what runs, then start the machine anew.
     Degrade,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            FaultKind::Panic => write!(f, "a panic in {}", self.operation)?,
+            FaultKind::Signal(number) => {
+                write!(f, "signal {number} at {:#x}", self.instruction)?;
+                write!(f, " (address {:#x}) in {}", self.address, self.operation)?;
+            }
+        }
+        if self.injected { f.write_str(", on purpose") } else { Ok(()) }
+    }
 }
 
 impl Fault {
@@ -165,13 +179,14 @@ impl Front {
         words.filter(|word| *word != 0).map(Operation::from_word)
     }
 
-    /// Lets a unit's operations out of quarantine: somebody changed or reset it.
-    pub fn release(&self, unit: units::UnitId) {
+    /// Lets a unit's operations out of quarantine, since somebody changed or reset it; `None`: all.
+    pub fn release(&self, unit: Option<units::UnitId>) {
         let mut kept = 0;
         for slot in 0..QUARANTINE_MAX {
             let word = self.load(place::QUARANTINE + slot);
             self.store(place::QUARANTINE + slot, 0);
-            if word != 0 && Operation::from_word(word).unit != Some(unit) {
+            let freed = unit.is_none() || Operation::from_word(word).unit == unit;
+            if word != 0 && !freed {
                 self.store(place::QUARANTINE + kept, word);
                 kept += 1;
             }
@@ -251,7 +266,7 @@ mod tests {
         assert_eq!(front.judge(Duration::from_secs(2)), Verdict::Recover);
         let quarantined: Vec<_> = front.quarantined().map(|operation| operation.unit).collect();
         assert_eq!(quarantined, [Some(UnitId(7))]);
-        front.release(UnitId(7));
+        front.release(Some(UnitId(7)));
         assert_eq!(front.quarantined().count(), 0);
     }
 

@@ -40,8 +40,9 @@ pub(super) mod place {
     pub(in super::super) const DEFERRED: usize = 75;
     pub(in super::super) const FOR_OTHERS: usize = 79;
     pub(in super::super) const EXECUTED_NS: usize = 77;
-    pub(in super::super) const ARENA_TAIL: usize = 78;
     pub(in super::super) const INBOX: usize = 80; // to 83
+    pub(in super::super) const BOOTED: usize = 92;
+    pub(in super::super) const ASKER: usize = 93;
     pub(in super::super) const SPAWN_INTENT: usize = 84; // and 85
     pub(in super::super) const SPAWN_BORN: usize = 86;
     pub(in super::super) const MARKS: usize = 96; // one for each section
@@ -221,6 +222,17 @@ impl Front {
         self.store(place::FOR_OTHERS, u64::from(yes));
     }
 
+    /// Who asked for the replacement: a client's number and that of its request; zero: nobody.
+    #[must_use]
+    pub fn asker(&self) -> u64 {
+        self.load(place::ASKER)
+    }
+
+    /// Says it.
+    pub fn set_asker(&self, asker: u64) {
+        self.store(place::ASKER, asker);
+    }
+
     /// When the last image gave the processor to this one, on `CLOCK_BOOTTIME`.
     #[must_use]
     pub fn executed_ns(&self) -> u64 {
@@ -245,10 +257,15 @@ impl Front {
         }
     }
 
-    /// How much of the log arena counted at the last commit; the arena's author gives it a meaning.
+    /// Whether the machine's early boot is over: the next image must not do it again.
     #[must_use]
-    pub fn arena_tail(&self) -> u64 {
-        self.load(place::ARENA_TAIL)
+    pub fn is_booted(&self) -> bool {
+        self.load(place::BOOTED) == 1
+    }
+
+    /// Says that it is.
+    pub fn set_booted(&self) {
+        self.store(place::BOOTED, 1);
     }
 
     /// Overwrites a word as a stray pointer would. For tests of what damage costs.

@@ -1,8 +1,6 @@
 //! Where things lie in the vault: sections, their sizes, and the version of it all.
 
-use crate::limits::{
-    DEFINITIONS_BYTES_MAX, DESCRIPTORS_MAX, INBOX_BYTES_MAX, NOTES_MAX, STORED_NAMES_MAX,
-};
+use crate::limits::{DEFINITIONS_BYTES_MAX, DESCRIPTORS_MAX, INBOX_BYTES_MAX, NOTES_MAX};
 use units::limits::UNITS_MAX;
 
 /// The version of this layout. Raised when a word of the front or a cell changes its meaning; what is
@@ -27,12 +25,15 @@ pub enum Section {
     Units = 1,
     /// A cell per descriptor number: what that descriptor is for.
     Descriptors = 2,
-    /// A cell per stored descriptor: the name under which its unit stored it.
+    /// A cell per descriptor number: the name under which a unit stored that descriptor, or another fact
+    /// that hangs on it.
     Names = 3,
     /// Cells for the node's own facts, by number.
     Notes = 4,
     /// Two raw halves of the definitions log.
     Definitions = 5,
+    /// A cell per unit: what the shore knows of its group.
+    Groups = 6,
 }
 
 impl Section {
@@ -44,11 +45,12 @@ impl Section {
         Section::Names,
         Section::Notes,
         Section::Definitions,
+        Section::Groups,
     ];
 }
 
 /// How many sections there are.
-pub const SECTIONS: usize = 6;
+pub const SECTIONS: usize = 7;
 
 /// Bytes before the payload of each copy of a cell.
 pub const CELL_HEAD_BYTES: usize = 16;
@@ -61,6 +63,9 @@ pub const DESCRIPTOR_PAYLOAD_BYTES_MAX: usize = 96 - CELL_HEAD_BYTES;
 pub const NAME_PAYLOAD_BYTES_MAX: usize = 320 - CELL_HEAD_BYTES;
 /// Largest payload of a note's cell.
 pub const NOTE_PAYLOAD_BYTES_MAX: usize = 2048 - CELL_HEAD_BYTES;
+
+/// Largest payload of a group's cell.
+pub const GROUP_PAYLOAD_BYTES_MAX: usize = 32 - CELL_HEAD_BYTES;
 
 /// One section: where it begins in the body, how large its entries are, how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,15 +102,17 @@ const INBOX: Extent = Extent { offset: 0, entry_bytes: INBOX_BYTES_MAX, entries:
 const UNITS: Extent = Extent::after(INBOX, both(UNIT_PAYLOAD_BYTES_MAX), UNITS_MAX);
 const DESCRIPTORS: Extent =
     Extent::after(UNITS, both(DESCRIPTOR_PAYLOAD_BYTES_MAX), DESCRIPTORS_MAX);
-const NAMES: Extent = Extent::after(DESCRIPTORS, both(NAME_PAYLOAD_BYTES_MAX), STORED_NAMES_MAX);
+const NAMES: Extent = Extent::after(DESCRIPTORS, both(NAME_PAYLOAD_BYTES_MAX), DESCRIPTORS_MAX);
 const NOTES: Extent = Extent::after(NAMES, both(NOTE_PAYLOAD_BYTES_MAX), NOTES_MAX);
 const DEFINITIONS: Extent = Extent::after(NOTES, DEFINITIONS_BYTES_MAX, 2);
+const GROUPS: Extent = Extent::after(DEFINITIONS, both(GROUP_PAYLOAD_BYTES_MAX), UNITS_MAX);
 
 /// The table of sections that this program writes, in the order of [`Section`].
-pub const GEOMETRY: [Extent; SECTIONS] = [INBOX, UNITS, DESCRIPTORS, NAMES, NOTES, DEFINITIONS];
+pub const GEOMETRY: [Extent; SECTIONS] =
+    [INBOX, UNITS, DESCRIPTORS, NAMES, NOTES, DEFINITIONS, GROUPS];
 
 /// Bytes of the body. Nearly all of it is never touched, and what is not touched takes no memory.
-pub const BODY_BYTES: usize = page_up(DEFINITIONS.end());
+pub const BODY_BYTES: usize = page_up(GROUPS.end());
 
 const _: () = assert!(UNITS.entry_bytes == 1024, "four units share a page");
 const _: () =

@@ -35,6 +35,8 @@ pub enum OperationCode {
     Orphaned = 23,
     Started = 24,
     Done = 25,
+    DescriptorGone = 26,
+    GuestExited = 27,
     Read = 64,
     Commit = 65,
     Spawn = 66,
@@ -61,7 +63,7 @@ pub enum OperationCode {
 }
 
 impl OperationCode {
-    const ALL: [OperationCode; 49] = {
+    const ALL: [OperationCode; 51] = {
         use OperationCode::*;
         [
             Unknown,
@@ -90,6 +92,8 @@ impl OperationCode {
             Orphaned,
             Started,
             Done,
+            DescriptorGone,
+            GuestExited,
             Read,
             Commit,
             Spawn,
@@ -182,10 +186,11 @@ impl Operation {
         }
     }
 
-    /// Whether both are the same work on the same unit.
+    /// Whether both are the same work: on the same unit or, for work on none, of the same kind.
     #[must_use]
     pub fn same_work(self, other: Operation) -> bool {
-        self.code == other.code && self.unit == other.unit
+        let same = self.code == other.code && self.unit == other.unit;
+        same && (self.unit.is_some() || self.detail == other.detail)
     }
 }
 

@@ -73,6 +73,10 @@ impl<'a> Held<'a> {
     }
 }
 
+/// The sections of cells.
+const CELLS: [Section; 5] =
+    [Section::Units, Section::Descriptors, Section::Names, Section::Notes, Section::Groups];
+
 /// The inbox holds an input, and no transaction says yet that it is done.
 const PENDING: u64 = u64::MAX;
 
@@ -94,6 +98,8 @@ pub struct Inbox<'a> {
     pub kind: u32,
     /// Whose: the caller's own number.
     pub source: u64,
+    /// Where whoever it is for stood before: the caller's own number.
+    pub before: u64,
     /// Its bytes.
     pub bytes: &'a [u8],
 }
@@ -126,7 +132,7 @@ impl<'m> Vault<'m> {
         self.front.set_committed(committed);
         self.open = committed.wrapping_add(1);
         let mut repairs = Repairs { commit_word: !trusted, ..Repairs::default() };
-        for section in [Section::Units, Section::Descriptors, Section::Names, Section::Notes] {
+        for section in CELLS {
             for entry in 0..self.used(section) {
                 match self.read(section, entry) {
                     Held::Older(_) => repairs.older += 1,
@@ -143,8 +149,7 @@ impl<'m> Vault<'m> {
 
     /// The newest transaction of any whole cell, for when the word that tells it is damaged.
     fn newest_transaction(&self) -> u64 {
-        let sections = [Section::Units, Section::Descriptors, Section::Names, Section::Notes];
-        let entries = sections.into_iter().flat_map(|s| (0..self.used(s)).map(move |e| (s, e)));
+        let entries = CELLS.into_iter().flat_map(|s| (0..self.used(s)).map(move |e| (s, e)));
         let newest = entries.filter_map(|(section, entry)| {
             let (bytes, place) = self.cell(section, entry)?;
             cell::newest(bytes, place)
@@ -251,10 +256,11 @@ impl<'m> Vault<'m> {
     }
 
     /// Says that the first `length` bytes of the inbox are an input, to be done by [`Vault::finish`].
-    pub fn receive(&mut self, kind: u32, source: u64, length: usize) {
+    pub fn receive(&mut self, kind: u32, source: u64, before: u64, length: usize) {
         self.front.store(place::INBOX, 0);
         self.front.store(place::INBOX + 1, u64::from(kind) << 32 | length as u64 & 0xffff_ffff);
         self.front.store(place::INBOX + 2, source);
+        self.front.store(place::INBOX + 3, before);
         self.front.store(place::INBOX, PENDING);
     }
 
@@ -271,7 +277,8 @@ impl<'m> Vault<'m> {
         let length = usize::try_from(word & 0xffff_ffff).ok()?;
         let bytes = self.body[extent.offset..extent.end()].get(..length)?;
         let kind = u32::try_from(word >> 32).ok()?;
-        Some(Inbox { kind, source: self.front.load(place::INBOX + 2), bytes })
+        let source = self.front.load(place::INBOX + 2);
+        Some(Inbox { kind, source, before: self.front.load(place::INBOX + 3), bytes })
     }
 
     fn place(section: Section, entry: usize) -> Place {
@@ -348,8 +355,8 @@ mod tests {
         let mut body = vec![0; BODY_BYTES];
         let mut vault = fresh(&front, &mut body);
         vault.inbox_mut()[..5].copy_from_slice(b"READY");
-        vault.receive(4, 99, 5);
-        let unfinished = Inbox { kind: 4, source: 99, bytes: b"READY" };
+        vault.receive(4, 99, 3, 5);
+        let unfinished = Inbox { kind: 4, source: 99, before: 3, bytes: b"READY" };
         assert_eq!(vault.unfinished(), Some(unfinished));
         let mut next = Vault::open(&front, &mut body).unwrap();
         next.repair();

@@ -12,6 +12,16 @@ pub enum Access {
 }
 
 impl Request {
+    /// A number for the kind of request, the same for all of its kind within one build: for the record
+    /// of what PID 1 is doing.
+    #[must_use]
+    pub fn kind_number(&self) -> u32 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        std::mem::discriminant(self).hash(&mut hasher);
+        u32::try_from(hasher.finish() >> 32).unwrap_or(0)
+    }
+
     /// What the request does to the machine. A new request has to be placed here before it compiles.
     #[must_use]
     pub fn access(&self) -> Access {

@@ -103,6 +103,9 @@ pub enum RefusalKind {
     NotApplicable,
     /// It was tried and the world said no.
     Failed,
+    /// PID 1 was replaced, or failed and recovered, before it could answer. What can be asked twice may be
+    /// asked again at once, on the same connection.
+    Interrupted,
 }
 
 impl Response {

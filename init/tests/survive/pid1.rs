@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use init::sys::survive::inject::Kind;
 use init::sys::survive::reexec::Candidate;
-use init::sys::survive::{self, Adopted, Cause, Inheritance, Keeper, Start};
+use init::sys::survive::{self, Adopted, Cause, Inheritance, Input, Keeper, Start};
 use init::vault::{Held, Intent, Operation, OperationCode, PipeEnd, Role, Section};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
@@ -200,7 +200,7 @@ impl Pid1 {
                 Adopted::Lost => panic!("process {pid} is lost"),
             }
         }
-        let gap = left.gap();
+        let gap = survive::gap_since(left.since_ns);
         let newborn = left.newborn;
         let mut pid1 = Pid1 { keeper: left.keeper, story, slots, pipes, processes, steps_left: 0 };
         pid1.story.gaps_us.push(u32::try_from(gap.as_micros()).unwrap_or(u32::MAX));
@@ -284,9 +284,8 @@ impl Pid1 {
     fn read_pipe(&mut self, slot: usize) {
         self.keeper.enter(slot_operation(OperationCode::Read, slot));
         let pipe = &self.pipes[slot].0;
-        let read = self
-            .keeper
-            .receive(WROTE, slot as u64, |room| Ok(rustix::io::read(pipe, &mut room[..64])?));
+        let input = Input { kind: WROTE, source: slot as u64, before: 0 };
+        let read = self.keeper.receive(input, |room| Ok(rustix::io::read(pipe, &mut room[..64])?));
         if let Ok(length @ 1..) = read {
             let bytes = self.keeper.received(length).to_vec();
             self.on_wrote(slot, &bytes);
@@ -410,7 +409,8 @@ impl Pid1 {
         let words = ["survive", "child", name, &run.to_string()].map(|w| CString::new(w).unwrap());
         let mut arguments: Vec<_> = words.iter().map(|word| word.as_ptr()).collect();
         arguments.push(std::ptr::null());
-        let (parent_tid, pidfd) = self.keeper.expect_child(intent);
+        let parent_tid = self.keeper.front().expect_child(intent).cast::<i32>();
+        let pidfd = parent_tid.wrapping_add(1);
         // SAFETY: all zero is a valid request: a plain fork.
         let mut request: libc::clone_args = unsafe { std::mem::zeroed() };
         const CLEAR_SIGHAND: u64 = 1 << 32;

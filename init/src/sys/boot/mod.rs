@@ -96,6 +96,28 @@ pub fn early() -> Early {
     finish(early)
 }
 
+/// What early boot found out, found out again: for a new life of PID 1 on a machine that is up.
+#[must_use]
+pub fn again() -> Early {
+    let mut recorder = Recorder::default();
+    let mut faults = Faults::default();
+    let setting = start::setting();
+    let command_line = CommandLine::parse(&files::read_small("/proc/cmdline").unwrap_or_default());
+    let options = Options::read(&command_line);
+    let known = files::read_text(MACHINE_ID_FILE).ok().and_then(|text| MachineId::parse(&text));
+    Early {
+        setting,
+        hostname: files::read_text("/proc/sys/kernel/hostname").unwrap_or_default().into(),
+        machine_id: known.unwrap_or_else(|| identify::find_machine_id(&options, &mut faults)),
+        boot_id: read_boot_id(),
+        child_limits: recorder.step("limits", kernel::raise_limits),
+        command_line,
+        options,
+        kmsg: Kmsg::open().ok(),
+        recorder: Recorder::default(),
+    }
+}
+
 fn finish(mut early: Early) -> Early {
     let Early { recorder, setting, options, .. } = &mut early;
     recorder.step("groups", |faults| kernel::offer_controllers(*setting, faults));

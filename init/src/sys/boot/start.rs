@@ -12,9 +12,9 @@ use super::steps::Faults;
 /// The search path of units that name none.
 pub(super) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Blocks all signals, settles what a process inherits, and finds out where we are.
+/// Settles what a process inherits, and finds out where we are. All signals but those of faults are
+/// blocked already (`survive::begin`); the loop hears them, and children get an empty set.
 pub(super) fn begin(faults: &mut Faults) -> Setting {
-    block_signals(faults);
     umask(Mode::from_raw_mode(0o022));
     fill_descriptors(faults);
     faults.check(chdir("/"), "chdir /", "a mount may stay busy");
@@ -23,20 +23,6 @@ pub(super) fn begin(faults: &mut Faults) -> Setting {
     faults.check(ignore(session, Errno::PERM), "setsid", "signals of a terminal may reach us");
     settle_environment();
     setting()
-}
-
-/// All signals are blocked from here on; the loop takes them from a descriptor, and children get
-/// an empty set.
-fn block_signals(faults: &mut Faults) {
-    // SAFETY: `set` is filled by sigfillset before it is read, and no old set is asked for.
-    let blocked = unsafe {
-        let mut set = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigfillset(&raw mut set);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
-    };
-    if blocked != 0 {
-        faults.note("sigprocmask failed", "signals may interrupt the boot");
-    }
 }
 
 /// Descriptors 0 to 2 must be something: the next file that is opened would take their place.
@@ -68,7 +54,7 @@ fn settle_environment() {
 
 /// Only the first PID 1 may turn ctrl-alt-del from a reset into a signal; in a pid name space the
 /// kernel refuses with EINVAL, without the right with EPERM.
-fn setting() -> Setting {
+pub(super) fn setting() -> Setting {
     // SAFETY: reboot(2) with this command takes no pointer and only sets a flag in the kernel.
     match unsafe { libc::reboot(libc::RB_DISABLE_CAD) } {
         0 => Setting::Machine,

@@ -5,7 +5,7 @@
 //! keeps output pipes from filling up, says what is going on to whoever asks on the control socket, and
 //! ends after a bounded time or when somebody orders the end.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::exec::{self, boottime_ns, pet_watchdog};
 use super::fault;
 use super::line::Line;
 use crate::limits::{DEGRADED_MAX, FAULTS_KEPT_MAX};
+use crate::sys::watchdog::Watchdog;
 use crate::vault::{Front, Operation, OperationCode, PipeEnd, Role, Section, Vault, VaultError};
 
 /// How often it looks around.
@@ -58,8 +59,8 @@ impl Degraded {
     }
 
     /// Looks after the machine until its time is over or somebody orders the end. The machine is then to
-    /// be started anew, with these descriptors as they are.
-    pub fn hold(&mut self) -> Held {
+    /// be started anew.
+    pub fn hold(&mut self) {
         let mut line = Line::new(
             "<1>keelson: degraded after too many faults; units keep running, reboot in s=",
         );
@@ -79,7 +80,17 @@ impl Degraded {
         line.text(" log-bytes-dropped=");
         line.decimal(self.dropped_bytes);
         fault::say(&line);
-        Held { watchdog: exec::WATCHDOG.load(Ordering::Relaxed) }
+    }
+
+    /// Hands over the armed watchdog, for the end of the machine.
+    #[must_use]
+    pub fn take_watchdog(self) -> Option<Watchdog> {
+        let number = exec::WATCHDOG.swap(-1, Ordering::Relaxed);
+        if number < 0 {
+            return None;
+        }
+        // SAFETY: the number is the watchdog of the table, and this image has no other owner of it.
+        Watchdog::adopt(unsafe { OwnedFd::from_raw_fd(number) }).ok()
     }
 
     /// Whether even this mode fails all the time: then nothing but the end is left.
@@ -183,13 +194,6 @@ impl Degraded {
         };
         signal > 0
     }
-}
-
-/// What the end of the machine needs of the degraded mode.
-#[derive(Debug, Clone, Copy)]
-pub struct Held {
-    /// The armed watchdog's number; negative if there is none.
-    pub watchdog: RawFd,
 }
 
 fn as_ns(time: Duration) -> u64 {

@@ -72,7 +72,7 @@ pub(super) fn pet_watchdog() {
 }
 
 /// Blocks every signal: those that come while the program is replaced wait for the next image.
-fn block_signals() {
+pub(super) fn block_signals() {
     // SAFETY: a zeroed set is a valid one to fill; the calls only read and write it.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();

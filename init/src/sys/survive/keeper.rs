@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use rustix::fs::fstat;
 use units::Spec;
 use units::record::Record;
+use units::run::Run;
 
 use super::fault;
 use super::inject::Injector;
 use super::memory::give_back;
 use crate::limits::DESCRIPTORS_MAX;
+use crate::sys::spawn::Cradle;
 use crate::vault::check::{Units, read_units};
 use crate::vault::definitions::{Batch, Encoding};
 use crate::vault::{Descriptor, Front, Full, Held, Inbox, Intent, Operation, Role, Section, Vault};
@@ -23,6 +25,17 @@ use crate::vault::{Descriptor, Front, Full, Held, Inbox, Intent, Operation, Role
 pub struct Keeper {
     vault: Vault<'static>,
     injector: Injector,
+}
+
+/// What an input is, besides its bytes; the numbers are the caller's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input {
+    /// What kind.
+    pub kind: u32,
+    /// Whose.
+    pub source: u64,
+    /// Where whoever it is for stood before.
+    pub before: u64,
 }
 
 impl Keeper {
@@ -73,6 +86,7 @@ impl Keeper {
     pub fn strike(&mut self, descriptor: BorrowedFd<'_>) {
         if let Ok(number) = number_of(descriptor) {
             self.vault.clear_descriptor(number);
+            self.vault.clear(Section::Names, number);
         }
     }
 
@@ -106,18 +120,34 @@ impl Keeper {
         self.vault.read(Section::Notes, number).payload()
     }
 
-    /// Names a stored descriptor, in the cell of its own number in the table of names.
+    /// Names a stored descriptor. Counts with the next commit.
     ///
     /// # Errors
-    /// When there are too many.
-    pub fn name(&mut self, entry: usize, name: &str) -> Result<(), Full> {
-        self.vault.put_name(entry, name)
+    /// When the descriptor's number is beyond the table.
+    pub fn name(&mut self, descriptor: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+        self.attach(descriptor, name.as_bytes())
     }
 
     /// The name of a stored descriptor.
     #[must_use]
-    pub fn named(&self, entry: usize) -> Option<&str> {
-        self.vault.name(entry)
+    pub fn named(&self, descriptor: BorrowedFd<'_>) -> Option<&str> {
+        std::str::from_utf8(self.attached(descriptor)?).ok()
+    }
+
+    /// Attaches a fact to a descriptor of the table. Counts with the next commit.
+    ///
+    /// # Errors
+    /// When the descriptor's number is beyond the table, or the fact is too large.
+    pub fn attach(&mut self, descriptor: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+        let number = number_of(descriptor)?;
+        let put = self.vault.put(Section::Names, number, bytes);
+        put.map_err(|_| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// The fact that is attached to a descriptor.
+    #[must_use]
+    pub fn attached(&self, descriptor: BorrowedFd<'_>) -> Option<&[u8]> {
+        self.vault.read(Section::Names, number_of(descriptor).ok()?).payload()
     }
 
     /// Makes everything that was written count.
@@ -132,26 +162,44 @@ impl Keeper {
 
     /// Reads an input into memory that outlives us: `read` fills the buffer and says how much it took.
     /// From its return on, whatever happens, the input is either handled as a whole or handed to the
-    /// next image. A signal from outside waits meanwhile.
+    /// next image.
     ///
     /// # Errors
     /// Whatever `read` says; there is no input then.
     pub fn receive(
         &mut self,
-        kind: u32,
-        source: u64,
+        input: Input,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let front = self.vault.front();
-        front.begin_critical();
+        self.begin_input();
         let result = read(self.vault.inbox_mut());
         if let Ok(length @ 1..) = result {
-            self.vault.receive(kind, source, length);
+            self.accept(input, length);
         }
-        if let Some(signal) = front.end_critical() {
+        self.end_input();
+        result
+    }
+
+    /// Begins to take an input from the kernel: a signal from outside waits until [`Keeper::end_input`].
+    pub fn begin_input(&mut self) {
+        self.vault.front().begin_critical();
+    }
+
+    /// Says that the first `length` bytes of [`Keeper::room`] are an input to be handled.
+    pub fn accept(&mut self, input: Input, length: usize) {
+        self.vault.receive(input.kind, input.source, input.before, length);
+    }
+
+    /// The input, if there was one, is safe: it will be handled as a whole or handed to the next image.
+    pub fn end_input(&mut self) {
+        if let Some(signal) = self.vault.front().end_critical() {
             fault::fail_of(signal);
         }
-        result
+    }
+
+    /// Where the bytes of an input go.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.vault.inbox_mut()
     }
 
     /// The bytes of the input that is being handled.
@@ -167,11 +215,10 @@ impl Keeper {
     }
 
     /// Says for whom a process is about to be made. Returns where the kernel shall write the child's
-    /// number (`parent_tid`, the lower half) and its descriptor (`pidfd`, the upper half), so that no
-    /// instruction lies between its birth and our knowing of it.
-    pub fn expect_child(&mut self, intent: Intent) -> (*mut i32, *mut i32) {
-        let born = self.vault.front().expect_child(intent).cast::<i32>();
-        (born, born.wrapping_add(1))
+    /// number and handle, so that no instruction lies between its birth and our knowing of it.
+    pub(in crate::sys) fn expect_child(&self, intent: Intent) -> Cradle {
+        let pid = self.vault.front().expect_child(intent).cast::<i32>();
+        Cradle { pid, pidfd: pid.wrapping_add(1) }
     }
 
     /// The child is in the table (commit first), or was not made.
@@ -200,9 +247,24 @@ impl Keeper {
         if appended.and_then(|()| batch.commit()).is_ok() {
             return Ok(());
         }
-        self.rewrite(|batch| {
-            specs.clone().try_for_each(|(unit, spec)| put_postcard(batch, unit, spec))
-        })
+        let images = read_units(&mut self.vault).images;
+        self.rewrite(|batch| put_all(batch, specs.clone(), &images))
+    }
+
+    /// Writes down what is known of a unit's image; with no bytes, forgets it. It counts at once.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn know_image(&mut self, unit: u16, image: &[u8]) -> Result<(), Full> {
+        let mut batch = self.vault.definitions().append();
+        let appended = batch.put_image(unit, image);
+        if appended.and_then(|()| batch.commit()).is_ok() {
+            return Ok(());
+        }
+        let mut units = read_units(&mut self.vault);
+        units.images.retain(|(known, _)| *known != unit);
+        units.images.push((unit, image.to_vec()));
+        self.rewrite(|batch| put_all(batch, by_unit(&units), &units.images))
     }
 
     fn changes<'s>(
@@ -234,7 +296,8 @@ impl Keeper {
         self.rewrite(|batch| {
             units.specs.iter().try_for_each(|(unit, spec)| {
                 put_json(batch, *unit, spec, records.get(unit).copied())
-            })
+            })?;
+            units.images.iter().try_for_each(|(unit, image)| batch.put_image(*unit, image))
         })?;
         self.front().set_for_others(true);
         Ok(())
@@ -253,9 +316,7 @@ impl Keeper {
             self.record(record.id.0, &bytes)?;
         }
         self.vault.commit();
-        self.rewrite(|batch| {
-            units.specs.iter().try_for_each(|(unit, spec)| put_postcard(batch, *unit, spec))
-        })?;
+        self.rewrite(|batch| put_all(batch, by_unit(units), &units.images))?;
         self.front().set_for_others(false);
         Ok(())
     }
@@ -274,6 +335,29 @@ impl Keeper {
         Ok(())
     }
 
+    /// Remembers how many kills for lack of memory in a run's group were told. Counts with the next commit.
+    pub fn set_kills(&mut self, run: Run, kills: u32) {
+        let mut bytes = [0; 8];
+        bytes[..4].copy_from_slice(&run.number.to_le_bytes());
+        bytes[4..].copy_from_slice(&kills.to_le_bytes());
+        // Every unit has a cell, and eight bytes fit.
+        let _ = self.vault.put(Section::Groups, usize::from(run.unit.0), &bytes);
+    }
+
+    /// How many were told.
+    #[must_use]
+    pub fn kills(&self, run: Run) -> u32 {
+        let held = self.vault.read(Section::Groups, usize::from(run.unit.0));
+        match held.payload() {
+            Some(&[n0, n1, n2, n3, k0, k1, k2, k3])
+                if u32::from_le_bytes([n0, n1, n2, n3]) == run.number =>
+            {
+                u32::from_le_bytes([k0, k1, k2, k3])
+            }
+            Some(_) | None => 0,
+        }
+    }
+
     /// Whether a unit's record is there.
     #[must_use]
     pub fn has_record(&self, slot: u16) -> bool {
@@ -285,6 +369,19 @@ fn put_postcard(batch: &mut Batch<'_>, unit: u16, spec: &Spec) -> Result<(), Ful
     batch.put_spec(unit, Encoding::Postcard, |room| {
         postcard::to_slice(spec, room).ok().map(|bytes| bytes.len())
     })
+}
+
+fn by_unit(units: &Units) -> impl Iterator<Item = (u16, &Spec)> {
+    units.specs.iter().map(|(unit, spec)| (*unit, spec))
+}
+
+fn put_all<'s>(
+    batch: &mut Batch<'_>,
+    mut specs: impl Iterator<Item = (u16, &'s Spec)>,
+    images: &[(u16, Vec<u8>)],
+) -> Result<(), Full> {
+    specs.try_for_each(|(unit, spec)| put_postcard(batch, unit, spec))?;
+    images.iter().try_for_each(|(unit, image)| batch.put_image(*unit, image))
 }
 
 fn put_json(

@@ -27,9 +27,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use degraded::Degraded;
-pub use keeper::Keeper;
+pub use keeper::{Input, Keeper};
 pub use memory::VAULT_DESCRIPTOR;
-pub use recover::{Adopted, Birth, Cause, Inheritance, Kept, adopt, birth, strays};
+pub use recover::{
+    Adopted, Birth, Cause, Inheritance, Kept, adopt, birth, close_all, gap_since, is_of,
+};
 
 use crate::vault::{Operation, OperationCode, Phase, Vault, Verdict};
 
@@ -102,6 +104,11 @@ pub fn arm(keeper: &mut Keeper, core_wanted: bool) {
 /// Tells of the armed watchdog, which is petted before every execution of another image.
 pub fn watch(watchdog: BorrowedFd<'_>) {
     exec::WATCHDOG.store(watchdog.as_raw_fd(), Ordering::Relaxed);
+}
+
+/// Blocks every signal: those that come from now on wait for the next image.
+pub fn block_signals() {
+    exec::block_signals();
 }
 
 /// Signals begin at their defaults, and all that are no faults wait until the loop hears them. An image

@@ -2,10 +2,7 @@
 //!
 //! Nothing here decides what becomes of a unit. It finds facts; the node judges them.
 
-use std::collections::BTreeSet;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::fstat;
@@ -78,7 +75,8 @@ pub struct Inheritance {
     pub newborn: Option<Newborn>,
     /// What crashed us twice and is not to be tried again.
     pub quarantined: Vec<Operation>,
-    since_ns: u64,
+    /// Since when nobody supervised, on `CLOCK_BOOTTIME`.
+    pub since_ns: u64,
 }
 
 impl Inheritance {
@@ -106,17 +104,12 @@ impl Inheritance {
             since_ns: cause.since_ns(front),
         };
         // Each image opens these anew: the program may be another one now.
-        inheritance.close(|role| matches!(role, Role::Program | Role::Kmsg));
+        let (anew, kept) = std::mem::take(&mut inheritance.descriptors)
+            .into_iter()
+            .partition(|kept| matches!(kept.role, Role::Program | Role::Kmsg));
+        inheritance.descriptors = kept;
+        close_all(&mut inheritance.keeper, anew);
         inheritance
-    }
-
-    /// Closes and strikes the descriptors with a role for which `unwanted` holds. At the end of a
-    /// takeover that is every role: what nobody claimed has no owner.
-    pub fn close(&mut self, unwanted: impl Fn(&Role) -> bool) {
-        while let Some(kept) = self.claim(&unwanted) {
-            self.keeper.strike(kept.descriptor.as_fd());
-        }
-        self.keeper.commit();
     }
 
     /// Takes the first descriptor with a role for which `wanted` holds.
@@ -124,18 +117,28 @@ impl Inheritance {
         let index = self.descriptors.iter().position(|kept| wanted(&kept.role))?;
         Some(self.descriptors.swap_remove(index))
     }
+}
 
-    /// How long nobody has supervised until now.
-    #[must_use]
-    pub fn gap(&self) -> Duration {
-        Duration::from_nanos(boottime_ns().saturating_sub(self.since_ns))
+/// Closes descriptors that nobody claimed, and strikes them from the table.
+pub fn close_all(keeper: &mut Keeper, kept: Vec<Kept>) {
+    for kept in &kept {
+        keeper.strike(kept.descriptor.as_fd());
     }
+    keeper.commit();
+}
+
+/// How long ago that was, on `CLOCK_BOOTTIME`.
+#[must_use]
+pub fn gap_since(since_ns: u64) -> Duration {
+    Duration::from_nanos(boottime_ns().saturating_sub(since_ns))
 }
 
 impl Kept {
     fn is_process(&self, number: u32) -> bool {
         match self.role {
-            Role::Process { pid, .. } | Role::Child { pid, .. } => pid == number,
+            Role::Process { pid, .. } | Role::Child { pid, .. } | Role::Guest { pid, .. } => {
+                pid == number
+            }
             Role::Program
             | Role::Kmsg
             | Role::Console
@@ -147,7 +150,8 @@ impl Kept {
             | Role::LogPipe { .. }
             | Role::Listen { .. }
             | Role::Stored { .. }
-            | Role::Connection { .. }
+            | Role::Offered { .. }
+            | Role::KernelRing
             | Role::Client { .. }
             | Role::Report { .. } => false,
         }
@@ -216,6 +220,12 @@ pub fn adopt(pidfd: Option<OwnedFd>, pid: u32, start_ticks: u64) -> Adopted {
     }
 }
 
+/// Whether a pidfd is for that process, and the process not reaped yet.
+#[must_use]
+pub fn is_of(pidfd: BorrowedFd<'_>, pid: u32) -> bool {
+    pid_of(pidfd) == Some(pid)
+}
+
 /// The process that a pidfd is for; `None` if it is none, or the process was reaped.
 fn pid_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
     let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
@@ -257,22 +267,6 @@ fn parse_birth(stat: &str) -> Option<Birth> {
     let parent = fields.nth(1)?.parse().ok()?;
     let start_ticks = fields.nth(17)?.parse().ok()?;
     Some(Birth { parent, start_ticks })
-}
-
-/// The groups below `directory` that `known` does not know: whoever is in there has no unit.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn strays(directory: &Path, known: &BTreeSet<String>) -> io::Result<Vec<String>> {
-    let mut strays = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type()?.is_dir() && !known.contains(&name) {
-            strays.push(name);
-        }
-    }
-    Ok(strays)
 }
 
 #[cfg(test)]
