@@ -191,9 +191,13 @@ impl Shore {
 
     /// Without its other end a pipe is of no use; the unit gets a new one when it starts.
     fn adopt_writer(&mut self, unit: UnitId, stream: Stream, kept: Kept) -> Option<Kept> {
-        let reader = self.sources.find(|source| {
-            matches!(source, Source::Output { unit: u, stream: s, .. } if (*u, *s) == (unit, stream))
-        });
+        let is_reader = |source: &Source| match source.keepsake() {
+            Some((_, Role::LogPipe { unit: u, stderr, .. })) => {
+                (u, self::stream(stderr)) == (unit, stream)
+            }
+            Some(_) | None => false,
+        };
+        let reader = self.sources.find(is_reader);
         let Some(reader) = reader else { return Some(kept) };
         let pipe = OutputPipe { writer: kept.descriptor, reader };
         self.holdings.outputs.insert((unit, stream), pipe);
