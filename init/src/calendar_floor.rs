@@ -4,6 +4,10 @@
 /// Further ahead than this of everything that is known, a clock is not believed: twenty years.
 const AHEAD_MAX_S: i64 = 20 * 31_557_600;
 
+/// This program was not made before 1 January 2026, whatever date its file carries: images that are
+/// made the same way twice have files from 1970.
+const PROGRAM_S: i64 = 1_767_225_600;
+
 /// What to do about the clock; times are seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Correction {
@@ -18,6 +22,7 @@ pub enum Correction {
 /// Compares the clock with when the image was made and with when the machine was last known to run.
 #[must_use]
 pub fn correct(now: i64, image: i64, saved: Option<i64>) -> Correction {
+    let image = image.max(PROGRAM_S);
     // A saved time can itself stem from a mad clock; the image's own cannot.
     let saved = saved.filter(|saved| *saved <= image + AHEAD_MAX_S).unwrap_or(image);
     let known = saved.max(image);
@@ -43,5 +48,7 @@ mod tests {
         assert_eq!(correct(image + 5, image, Some(image + 9)), Correction::Past(image + 9));
         assert_eq!(correct(image * 2, image, Some(image + 9)), Correction::Future(image + 9));
         assert_eq!(correct(image, image, Some(image * 2)), Correction::None, "a mad saved time");
+        assert_eq!(correct(image, 0, None), Correction::None, "an image without a date");
+        assert_eq!(correct(9, 0, Some(8)), Correction::Past(PROGRAM_S));
     }
 }

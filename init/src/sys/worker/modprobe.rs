@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use crate::sys::modules::Modules;
 
-/// The worker. Options are passed over: the kernel calls `modprobe -q -- ALIAS`.
+/// The worker. Options are passed over, but for `-q`, with which the kernel asks: it often asks for what
+/// there need not be.
 #[must_use]
 pub fn main(arguments: &[String]) -> ExitCode {
     let names = arguments.iter().filter(|word| !word.starts_with('-'));
@@ -15,7 +16,9 @@ pub fn main(arguments: &[String]) -> ExitCode {
     for one in &refused {
         eprintln!("module {}: {}", one.file, one.errno);
     }
+    let is_quiet = arguments.iter().any(|word| word == "-q");
     match wanted.iter().find(|name| !modules.knows(name)) {
+        Some(_) if is_quiet => ExitCode::FAILURE,
         Some(name) => super::fail(&format!("no module for {name}")),
         None if refused.is_empty() => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,
