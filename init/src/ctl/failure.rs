@@ -121,6 +121,9 @@ impl From<Refusal> for Failure {
                 (Code::NotApplicable, "")
             }
             RefusalKind::Failed => (Code::Failed, ""),
+            RefusalKind::Interrupted => {
+                (Code::Failed, "`keelctl status` tells what came of it; ask again if need be")
+            }
         };
         Failure::new(code, refusal.text).advise(advice)
     }
