@@ -67,7 +67,8 @@ fn machine() -> Machine {
     broken.since_us = 40 * SECOND;
     broken.fault = Some(FaultView { text: "exited with 1".into(), at_us: 40 * SECOND, run: 6 });
     let mut flaky = unit("flaky", Backoff, "fails now and then", &system);
-    flaky.fault = Some(FaultView { text: "killed for lack of memory".into(), at_us: 190 * SECOND, run: 9 });
+    flaky.fault =
+        Some(FaultView { text: "killed for lack of memory".into(), at_us: 190 * SECOND, run: 9 });
     flaky.until_us = Some(205 * SECOND);
     flaky.since_us = 190 * SECOND;
     flaky.restarts = 8;
@@ -81,11 +82,7 @@ fn machine() -> Machine {
     Machine {
         name: "demo".to_owned(),
         phase: NodePhase::Serving,
-        clock: Clock {
-            now_us: 200 * SECOND,
-            boot_unix_us: 1_795_233_706_000_000,
-            utc_offset_s: 0,
-        },
+        clock: Clock { now_us: 200 * SECOND, boot_unix_us: 1_795_233_706_000_000, utc_offset_s: 0 },
         version: Version {
             keelson: "0.1.0".to_owned(),
             build: "test".to_owned(),
@@ -111,7 +108,16 @@ fn machine() -> Machine {
                 "multi-user.target",
                 Up,
                 "",
-                &["backup.timer", "basic.target", "broken", "cache", "db", "flaky", "report", "web"],
+                &[
+                    "backup.timer",
+                    "basic.target",
+                    "broken",
+                    "cache",
+                    "db",
+                    "flaky",
+                    "report",
+                    "web",
+                ],
             ),
             report,
             unit("shutdown.target", Down, "", &[]),

@@ -1,6 +1,7 @@
 //! The shore: the only room with system calls, descriptors and `unsafe`. It decides nothing.
 
 pub mod boot;
+pub mod cgroup;
 pub mod configuration;
 pub mod console;
 pub mod files;
@@ -8,6 +9,7 @@ pub mod kmsg;
 pub mod modules;
 pub mod net;
 pub mod shutdown;
+pub mod spawn;
 pub mod state;
 pub mod survive;
 pub mod uevent;
@@ -15,7 +17,6 @@ pub mod watchdog;
 pub mod worker;
 
 mod call;
-mod cgroup;
 mod client;
 mod clock;
 mod groups;
@@ -35,7 +36,6 @@ mod resume;
 mod run;
 mod signals;
 mod sources;
-mod spawn;
 pub mod stage;
 mod take;
 mod token;

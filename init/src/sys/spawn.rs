@@ -1,16 +1,18 @@
 //! Making a process of a unit: clone3 straight into its group, then our own binary as the stage.
 //!
-//! The child of the clone does nothing but put descriptors in their places and execute: no allocation,
-//! no lock, nothing that a fault could leave half done.
+//! The child shares our memory until it executes (`CLONE_VM | CLONE_VFORK`, on a stack of its own): no
+//! page table is copied, however much we hold, and we stand still for one exec and no longer. It does
+//! nothing but put descriptors in their places and execute: no allocation, no lock, nothing that can
+//! wait. Whatever can wait (mounts, name spaces, files) is the stage's, with a life of its own.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, open, seek};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, open, seek};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
-use units::plan::{IdMap, NEW_USERS, Plan};
+use units::plan::{NEW_PIDS, Plan};
 
 use crate::work::{StageInput, encode};
 
@@ -22,31 +24,46 @@ pub(crate) const REPORT_DESCRIPTOR: RawFd = 4;
 pub(crate) const TARGET_DESCRIPTOR: RawFd = 5;
 /// Where the descriptors begin that the program gets from 3 on.
 pub(crate) const PASSED_DESCRIPTOR: RawFd = 6;
+/// The largest plan that fits into a pipe at once (its default size); a larger one takes a file in memory.
+const PIPE_BYTES: usize = 65_536;
+/// What the child of a clone needs: a few frames of plain calls.
+const CHILD_STACK_BYTES: usize = 16 * 1024;
 
 /// Standard descriptors; `None` is `/dev/null`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stdio<'a> {
+pub struct Stdio<'a> {
     /// Standard input.
-    pub(crate) stdin: Option<BorrowedFd<'a>>,
+    pub stdin: Option<BorrowedFd<'a>>,
     /// Standard output.
-    pub(crate) stdout: Option<BorrowedFd<'a>>,
+    pub stdout: Option<BorrowedFd<'a>>,
     /// Standard error.
-    pub(crate) stderr: Option<BorrowedFd<'a>>,
+    pub stderr: Option<BorrowedFd<'a>>,
 }
 
 /// A new process, not yet its program.
 #[derive(Debug)]
-pub(crate) struct Spawned {
+pub struct Spawned {
     /// Its number.
-    pub(crate) pid: Pid,
+    pub pid: Pid,
     /// Its handle.
-    pub(crate) pidfd: OwnedFd,
+    pub pidfd: OwnedFd,
     /// Ends when the program was executed; else says what failed.
-    pub(crate) report: OwnedFd,
+    pub report: OwnedFd,
+}
+
+/// How a child comes to be; `Shared` unless a benchmark compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Birth {
+    /// It borrows our memory until it executes.
+    Shared,
+    /// It gets a copy of our page tables, as with fork(2).
+    Copied,
 }
 
 /// `CLONE_INTO_CGROUP` of clone3(2); too wide for the C library's flags.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+/// `CLONE_CLEAR_SIGHAND`: a fault of the child must not run our handlers.
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// The arguments of clone3(2), `struct clone_args`.
 #[repr(C)]
@@ -67,27 +84,34 @@ struct CloneArguments {
 
 /// Where the kernel writes who was born, before anything else can happen: two places in the vault.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cradle {
+pub struct Cradle {
     /// Of the child's number.
-    pub(crate) pid: *mut i32,
+    pub pid: *mut i32,
     /// Of its handle.
-    pub(crate) pidfd: *mut i32,
+    pub pidfd: *mut i32,
 }
 
 /// What the child needs, made ready before there is a child.
-struct Child<'a> {
-    /// In the order of their places, from 0 on.
-    descriptors: &'a [RawFd],
+struct Child {
+    /// In the order of their places, from 0 on; `aside` has room for as many.
+    descriptors: Vec<RawFd>,
+    aside: Vec<RawFd>,
     program: RawFd,
-    /// The other end says when the user ids are mapped.
-    mapped: Option<RawFd>,
+    /// A second child is born into the pid name space of this process, as our own child.
+    enters: Option<RawFd>,
+    group: u64,
+    cradle: Cradle,
+    /// Who that second child is, as we see it; or the errno of what failed.
+    second: i64,
 }
 
 /// Starts the stage with a plan, in a group, with descriptors.
 ///
+/// `target` is the handle of the running main process that a plan enters.
+///
 /// # Errors
 /// When the kernel makes no process; what goes wrong later is in the report.
-pub(crate) fn spawn(
+pub fn spawn(
     plan: &Plan,
     group: BorrowedFd<'_>,
     stdio: Stdio<'_>,
@@ -95,11 +119,31 @@ pub(crate) fn spawn(
     target: Option<BorrowedFd<'_>>,
     cradle: Cradle,
 ) -> io::Result<Spawned> {
+    spawn_as(Birth::Shared, plan, group, stdio, passed, target, cradle)
+}
+
+/// As [`spawn`], with a choice of how.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_as(
+    birth: Birth,
+    plan: &Plan,
+    group: BorrowedFd<'_>,
+    stdio: Stdio<'_>,
+    passed: &[(BorrowedFd<'_>, &str)],
+    target: Option<BorrowedFd<'_>>,
+    cradle: Cradle,
+) -> io::Result<Spawned> {
+    if plan.enters && target.is_none() {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
     let names = passed.iter().map(|(_, name)| (*name).into()).collect();
     let input = plan_file(&encode(&StageInput { plan: plan.clone(), names }))?;
     let (report, report_writer) = pipe_with(PipeFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&report, true)?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let program = open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let place = |fd: Option<BorrowedFd<'_>>| fd.map_or(null.as_raw_fd(), |fd| fd.as_raw_fd());
     let mut descriptors = vec![
         place(stdio.stdin),
@@ -110,26 +154,32 @@ pub(crate) fn spawn(
         place(target),
     ];
     descriptors.extend(passed.iter().map(|(fd, _)| fd.as_raw_fd()));
-    let program = open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let flags = u64::from(plan.namespaces_at_birth());
-    let gate = match plan.namespaces_at_birth() & NEW_USERS {
-        0 => None,
-        _ => Some(pipe_with(PipeFlags::CLOEXEC)?),
-    };
-    let child = Child {
-        descriptors: &descriptors,
+    let mut child = Child {
+        aside: vec![-1; descriptors.len()],
+        descriptors,
         program: program.as_raw_fd(),
-        mapped: gate.as_ref().map(|(reader, _)| reader.as_raw_fd()),
+        enters: target.filter(|_| plan.enters).map(|fd| fd.as_raw_fd()),
+        group: u64::try_from(group.as_raw_fd()).unwrap_or(0),
+        cradle,
+        second: 0,
     };
-    let (pid, pidfd) = clone(flags, group.as_raw_fd(), &child, cradle)?;
-    if let (Some((_, writer)), Some(map)) = (&gate, &plan.id_map) {
-        map_ids(pid, *map)?;
-        rustix::io::write(writer, b"m")?;
-    }
+    let (pid, pidfd) = match child.enters {
+        None => clone(birth, plan.namespaces_at_birth(), &mut child)?,
+        Some(_) => clone_twice(&mut child)?,
+    };
     Ok(Spawned { pid, pidfd, report })
 }
 
+/// The plan, ready to be read to its end.
 fn plan_file(bytes: &[u8]) -> io::Result<OwnedFd> {
+    if bytes.len() <= PIPE_BYTES {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&writer, true)?;
+        if rustix::io::write(&writer, bytes) == Ok(bytes.len()) {
+            return Ok(reader);
+        }
+        // Pipes are short when their user holds too many (pipe(7)): take memory.
+    }
     let file = memfd_create(c"plan", MemfdFlags::CLOEXEC)?;
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -140,75 +190,136 @@ fn plan_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// Ids inside from 0 on are ids outside from the base on; groups alike.
-fn map_ids(pid: Pid, map: IdMap) -> io::Result<()> {
-    let number = pid.as_raw_nonzero();
-    let (outside, count) = if map.own { (0, 1) } else { (map.base, map.count) };
-    let text = format!("0 {outside} {count}\n");
-    for file in ["uid_map", "gid_map"] {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(CWD, format!("/proc/{number}/{file}"), flags, Mode::empty())?;
-        rustix::io::write(&file, text.as_bytes())?;
-    }
-    Ok(())
-}
-
-fn clone(
-    flags: u64,
-    group: RawFd,
-    child: &Child<'_>,
-    cradle: Cradle,
-) -> io::Result<(Pid, OwnedFd)> {
+/// One clone: the child becomes the stage.
+fn clone(birth: Birth, namespaces: u32, child: &mut Child) -> io::Result<(Pid, OwnedFd)> {
     let mut arguments = CloneArguments {
-        flags: flags | (libc::CLONE_PIDFD | libc::CLONE_PARENT_SETTID) as u64 | CLONE_INTO_CGROUP,
-        pidfd: cradle.pidfd as u64,
-        parent_tid: cradle.pid as u64,
+        flags: u64::from(namespaces)
+            | (libc::CLONE_PIDFD | libc::CLONE_PARENT_SETTID) as u64
+            | CLONE_INTO_CGROUP
+            | CLONE_CLEAR_SIGHAND,
+        pidfd: child.cradle.pidfd as u64,
+        parent_tid: child.cradle.pid as u64,
         exit_signal: libc::SIGCHLD as u64,
-        cgroup: u64::try_from(group).unwrap_or(0),
+        cgroup: child.group,
         ..CloneArguments::default()
     };
-    let blocked = block_signals();
-    // SAFETY: the arguments are a live `clone_args` of that size. Without CLONE_VM the child has a copy
-    // of this single-threaded process; it calls only async-signal-safe functions until it executes.
-    let pid =
-        unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
-    if pid == 0 {
-        become_stage(child);
+    let pid = with_child(birth, &mut arguments, become_stage, child)?;
+    // SAFETY: the cradle is a live place, and the kernel just wrote the descriptor there, which nobody
+    // else has.
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(*child.cradle.pidfd) }))
+}
+
+/// Two clones: a pid name space is entered only by being born into it, so the first child turns to the
+/// target's name space and has a child there, which is ours by `CLONE_PARENT`; then it is gone.
+fn clone_twice(child: &mut Child) -> io::Result<(Pid, OwnedFd)> {
+    // With CLONE_PARENT the second child's exit signal is the first one's.
+    let mut arguments = CloneArguments {
+        flags: CLONE_CLEAR_SIGHAND,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArguments::default()
+    };
+    let first = with_child(Birth::Shared, &mut arguments, bear_second, child)?;
+    let mut status = 0;
+    // SAFETY: our own child, which has ended or is just about to; the status is a live local.
+    while unsafe { libc::waitpid(first.as_raw_nonzero().get(), &raw mut status, libc::__WALL) } < 0
+        && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
+    {}
+    let second = i32::try_from(child.second).unwrap_or(-libc::EIO);
+    match Pid::from_raw(second).filter(|_| second > 0) {
+        // Not reaped yet, whatever happened to it: the number is still its own.
+        Some(pid) => {
+            let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+            // SAFETY: the cradle is a live place of ours.
+            unsafe { *child.cradle.pidfd = pidfd.as_raw_fd() };
+            Ok((pid, pidfd))
+        }
+        None => Err(io::Error::from_raw_os_error(-second)),
     }
-    restore_signals(&blocked);
+}
+
+/// Makes a child that runs `body` and never comes back. Signals wait meanwhile.
+fn with_child(
+    birth: Birth,
+    arguments: &mut CloneArguments,
+    body: extern "C" fn(*mut Child) -> !,
+    child: &mut Child,
+) -> io::Result<Pid> {
+    let mut stack: Vec<u8> = Vec::with_capacity(CHILD_STACK_BYTES);
+    if birth == Birth::Shared {
+        arguments.flags |= (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+        arguments.stack = stack.as_mut_ptr() as u64 & !15;
+        arguments.stack_size = CHILD_STACK_BYTES as u64 - 16;
+    }
+    let before = block_signals();
+    // SAFETY: arguments, stack and child outlive the call. With shared memory we stand still until the
+    // child has executed or ended; without, it has a copy of this single-threaded process. `body` calls
+    // only async-signal-safe functions and never returns.
+    let pid = unsafe { clone_raw(arguments, body, child) };
+    restore_signals(&before);
     if pid < 0 {
-        return Err(io::Error::last_os_error());
+        return Err(io::Error::from_raw_os_error(i32::try_from(-pid).unwrap_or(libc::EIO)));
     }
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::Other))?;
-    // SAFETY: the cradle is a place in the vault, and the kernel just wrote the descriptor there, which
-    // nobody else has.
-    Ok((pid, unsafe { OwnedFd::from_raw_fd(*cradle.pidfd) }))
+    pid.ok_or_else(|| io::Error::from(io::ErrorKind::Other))
+}
+
+/// The system call itself: in the child, calls `body` on whatever stack it has.
+///
+/// # Safety
+/// The arguments must be right for clone3(2), and `body` must be fit to run after it.
+unsafe fn clone_raw(
+    arguments: *const CloneArguments,
+    body: extern "C" fn(*mut Child) -> !,
+    child: *mut Child,
+) -> i64 {
+    let result: i64;
+    // SAFETY: the caller's word. The child takes only registers over: the function and its argument.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "and rsp, -16",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 => result,
+            in("rdi") arguments,
+            in("rsi") size_of::<CloneArguments>(),
+            in("r12") child,
+            in("r13") body,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result
 }
 
 /// In the child: descriptors to their places, then the stage.
-fn become_stage(child: &Child<'_>) -> ! {
+extern "C" fn become_stage(child: *mut Child) -> ! {
     const ARGV: [&CStr; 2] = [c"keelson", c"stage"];
     let argv = [ARGV[0].as_ptr(), ARGV[1].as_ptr(), std::ptr::null()];
     let envp = [std::ptr::null::<libc::c_char>()];
-    // SAFETY: every call takes plain numbers, or pointers to live constants and locals; all are
-    // async-signal-safe, and the process ends here whatever they answer.
+    // SAFETY: the child is live as long as the clone's caller waits or we have a copy; every call takes
+    // plain numbers, or pointers to live constants and locals; the process ends here whatever they answer.
     unsafe {
-        if let Some(mapped) = child.mapped {
-            let mut byte = 0_u8;
-            libc::read(mapped, (&raw mut byte).cast(), 1);
-        }
+        let child = &mut *child;
+        let count = child.descriptors.len();
+        let floor = i32::try_from(count).unwrap_or(i32::MAX);
         // First out of the way of all places, then into them.
-        let floor = 64 + i32::try_from(child.descriptors.len()).unwrap_or(0);
-        for (place, descriptor) in child.descriptors.iter().enumerate().take(ASIDE_MAX) {
-            ASIDE[place] = libc::fcntl(*descriptor, libc::F_DUPFD, floor);
+        for index in 0..count {
+            child.aside[index] = libc::fcntl(child.descriptors[index], libc::F_DUPFD, floor);
         }
         let program = libc::fcntl(child.program, libc::F_DUPFD_CLOEXEC, floor);
-        let mut place = 0;
-        while place < child.descriptors.len().min(ASIDE_MAX) {
-            libc::dup2(ASIDE[place], i32::try_from(place).unwrap_or(-1));
-            place += 1;
+        for index in 0..count {
+            libc::dup2(child.aside[index], i32::try_from(index).unwrap_or(-1));
         }
+        // Nothing of ours goes along, whether somebody thought of marking it or not.
+        let rest = libc::c_uint::try_from(floor).unwrap_or(3);
+        let close = libc::CLOSE_RANGE_CLOEXEC;
+        libc::syscall(libc::SYS_close_range, rest, libc::c_uint::MAX, close);
         libc::syscall(
             libc::SYS_execveat,
             program,
@@ -221,9 +332,29 @@ fn become_stage(child: &Child<'_>) -> ! {
     }
 }
 
-const ASIDE_MAX: usize = 512;
-/// Only ever touched by the child of a clone, in its own copy.
-static mut ASIDE: [RawFd; ASIDE_MAX] = [-1; ASIDE_MAX];
+/// In the first child of two.
+extern "C" fn bear_second(child: *mut Child) -> ! {
+    // SAFETY: as for `become_stage`; the second child shares memory with us as we do with our parent,
+    // and needs no stack of its own while we stand still.
+    unsafe {
+        let target = (*child).enters.unwrap_or(-1);
+        let pids = i32::try_from(NEW_PIDS).unwrap_or(0);
+        if libc::setns(target, pids) < 0 {
+            (*child).second = -i64::from(*libc::__errno_location());
+            libc::_exit(1);
+        }
+        let shared =
+            libc::CLONE_PARENT | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID;
+        let arguments = CloneArguments {
+            flags: shared as u64 | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND,
+            parent_tid: (*child).cradle.pid as u64,
+            cgroup: (*child).group,
+            ..CloneArguments::default()
+        };
+        (*child).second = clone_raw(&raw const arguments, become_stage, child);
+        libc::_exit(0);
+    }
+}
 
 fn block_signals() -> libc::sigset_t {
     // SAFETY: both sets are live locals; `sigfillset` makes the first valid before it is read.

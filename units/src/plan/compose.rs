@@ -6,9 +6,9 @@ use crate::container::{Container, SeccompChoice};
 use crate::event::Errand;
 use crate::execution::{Execution, ProtectHome, ProtectSystem, Sandbox};
 use crate::plan::{
-    NEW_MOUNTS, NEW_PIDS, NEW_USERS, Plan, PlanCommand, PlanDirectory, PlanFacts, PlanLimits,
-    PlanStdio, Privileges, Profile, Root, Seccomp, capabilities, command, container, environment,
-    identity, sandbox,
+    NEW_MOUNTS, NEW_PIDS, Plan, PlanCommand, PlanDirectory, PlanFacts, PlanLimits, PlanStdio,
+    Privileges, Profile, Root, Seccomp, capabilities, command, container, environment, identity,
+    sandbox,
 };
 use crate::run::{Phase, Run};
 use crate::service::{Command, Service};
@@ -151,6 +151,7 @@ fn in_container(
         && let Some(image) = facts.image.filter(|i| !i.working_directory.is_empty())
     {
         plan.working_directory = image.working_directory.clone();
+        plan.makes_working_directory = true;
     }
     plan.seccomp.profile = match &own.seccomp {
         SeccompChoice::Unconfined => Profile::None,
@@ -269,13 +270,13 @@ fn effective_sandbox(execution: &Execution) -> Option<Sandbox> {
 }
 
 impl Plan {
-    /// Name spaces that the spawner must make (the stage takes the others itself): only these put
-    /// the new process inside from its first moment.
+    /// Name spaces that the spawner must make: a process is in the pid name space that it was born
+    /// into. All others the stage makes itself, so that their cost is not PID 1's.
     #[must_use]
     pub fn namespaces_at_birth(&self) -> u32 {
         match self.enters {
             true => 0,
-            false => self.namespaces & (NEW_PIDS | NEW_USERS),
+            false => self.namespaces & NEW_PIDS,
         }
     }
 

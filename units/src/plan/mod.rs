@@ -74,6 +74,8 @@ pub struct Plan {
     pub working_directory: Box<str>,
     /// A working directory that lacks is no failure: it starts in `/`.
     pub working_directory_optional: bool,
+    /// The working directory is made if it lacks (an image's own).
+    pub makes_working_directory: bool,
     /// SIGPIPE is ignored.
     pub ignore_sigpipe: bool,
 }

@@ -60,8 +60,14 @@ impl Program {
 /// Every signal does what it does by default, and none is blocked.
 fn reset_signals(ignore_pipe: bool) {
     let pipe = if ignore_pipe { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: the set is a live local that `sigemptyset` fills; no handler of ours is installed.
+    // SAFETY: the set is a live local that `sigemptyset` fills; no handler of ours is installed. The raw
+    // calls reach the two signals that the C library keeps for itself; zeros are the default action.
     unsafe {
+        let default = [0_u64; 4];
+        for signal in 1..=64 {
+            let none = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8);
+        }
         libc::signal(libc::SIGPIPE, pipe);
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);

@@ -3,6 +3,9 @@
 use units::plan::Plan;
 use units::run::StageStep;
 
+use std::io::Read;
+
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Done, fault};
@@ -29,18 +32,30 @@ pub(super) struct User {
 /// Finds the plan's user in the root's own tables.
 pub(super) fn find(plan: &Plan) -> Done<User> {
     let identity = &plan.identity;
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let group_table = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    if identity.user.is_none()
+        && identity.group.is_none()
+        && super::is_on_machine(plan)
+        && !plan.enters
+    {
+        return Ok(nobody());
+    }
+    let passwd = table("/etc/passwd");
+    let group_table = table("/etc/group");
     let wanted = identity.user.as_deref().unwrap_or("0");
     let mut user = match (identity.dynamic, record(&passwd, wanted)) {
         (Some(id), _) => User { uid: id, gid: id, name: wanted.to_owned(), ..nobody() },
         (None, Some(user)) => user,
-        (None, None) => match wanted.parse() {
-            Ok(uid) => User { uid, gid: uid, ..nobody() },
-            Err(_) => return Err(fault(StageStep::User, Errno::SRCH)),
+        // As Docker does: a number that no table knows has root's group.
+        (None, None) => match number(wanted) {
+            Some(uid) => User { uid, ..nobody() },
+            None => return Err(fault(StageStep::User, Errno::SRCH)),
         },
     };
-    user.changes = identity.user.is_some() || identity.group.is_some();
+    // In a root of its own even root starts from what the tables say.
+    user.changes = !super::is_on_machine(plan)
+        || plan.enters
+        || identity.user.is_some()
+        || identity.group.is_some();
     if let Some(group) = &identity.group {
         user.gid = group_number(&group_table, group)?;
     }
@@ -51,6 +66,17 @@ pub(super) fn find(plan: &Plan) -> Done<User> {
     user.groups.sort_unstable();
     user.groups.dedup();
     Ok(user)
+}
+
+/// An id. The largest numbers are none: to the kernel they mean "as before", which is root
+/// (CVE-2024-40635 and its kin).
+fn number(text: &str) -> Option<u32> {
+    const ID_MAX: u32 = i32::MAX.unsigned_abs();
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|id| *id <= ID_MAX)
 }
 
 fn nobody() -> User {
@@ -65,6 +91,17 @@ fn nobody() -> User {
     }
 }
 
+/// A table of the root, which may be anything: a pipe that never ends, a gigabyte.
+fn table(path: &str) -> String {
+    const TABLE_BYTES_MAX: u64 = 4 << 20;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else { return String::new() };
+    let mut text = String::new();
+    // What cannot be read names nobody.
+    let _ = std::fs::File::from(file).take(TABLE_BYTES_MAX).read_to_string(&mut text);
+    text
+}
+
 /// A line of passwd(5), by name or number.
 fn record(passwd: &str, wanted: &str) -> Option<User> {
     passwd.lines().find_map(|line| {
@@ -72,8 +109,8 @@ fn record(passwd: &str, wanted: &str) -> Option<User> {
         let [name, _, uid, gid, _, home, shell] = fields.as_slice() else { return None };
         (*name == wanted || *uid == wanted).then_some(())?;
         Some(User {
-            uid: uid.parse().ok()?,
-            gid: gid.parse().ok()?,
+            uid: number(uid)?,
+            gid: number(gid)?,
             name: (*name).to_owned(),
             home: (*home).to_owned(),
             shell: (*shell).to_owned(),
@@ -83,12 +120,12 @@ fn record(passwd: &str, wanted: &str) -> Option<User> {
 }
 
 fn group_number(table: &str, wanted: &str) -> Done<u32> {
-    if let Ok(number) = wanted.parse() {
+    if let Some(number) = number(wanted) {
         return Ok(number);
     }
     let found = table.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next() == Some(wanted)).then(|| fields.nth(1)?.parse().ok()).flatten()
+        (fields.next() == Some(wanted)).then(|| number(fields.nth(1)?)).flatten()
     });
     found.ok_or_else(|| fault(StageStep::User, Errno::SRCH))
 }
@@ -98,7 +135,7 @@ fn memberships(table: &str, name: &str) -> Vec<u32> {
         let fields: Vec<&str> = line.split(':').collect();
         let [_, _, gid, members] = fields.as_slice() else { return None };
         members.split(',').any(|member| !name.is_empty() && member == name).then_some(())?;
-        gid.parse().ok()
+        number(gid)
     };
     table.lines().filter_map(member).collect()
 }

@@ -6,7 +6,14 @@ use units::run::StageStep;
 
 use super::{Done, at, fault, last_errno};
 
-/// Applies what needs no name of the root.
+/// How soon the kernel takes this process when memory lacks.
+pub(super) fn adjust_oom_score(plan: &Plan) -> Done {
+    let Some(adjust) = plan.limits.oom_score_adjust else { return Ok(()) };
+    std::fs::write("/proc/self/oom_score_adj", adjust.to_string())
+        .map_err(|error| fault(StageStep::OomScore, raw(&error)))
+}
+
+/// Applies what the kernel keeps with the process.
 pub(super) fn apply(plan: &Plan) -> Done {
     let limits = &plan.limits;
     for (index, limit) in limits.rlimits.iter().enumerate() {
@@ -19,10 +26,6 @@ pub(super) fn apply(plan: &Plan) -> Done {
     }
     if let Some(mask) = limits.umask {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
-    }
-    if let Some(adjust) = limits.oom_score_adjust {
-        std::fs::write("/proc/self/oom_score_adj", adjust.to_string())
-            .map_err(|error| fault(StageStep::OomScore, raw(&error)))?;
     }
     if let Some(nice) = limits.nice {
         rustix::process::setpriority_process(None, nice.into())

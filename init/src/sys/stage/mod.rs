@@ -11,11 +11,14 @@ mod files;
 mod filter;
 mod identity;
 mod limits;
+mod mounts;
 mod namespaces;
 mod privileges;
 mod restrictions;
 mod root;
 mod seccomp;
+mod target;
+mod users;
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
@@ -29,6 +32,9 @@ use crate::work::{StageInput, decode, encode};
 
 /// Exit code of a stage that failed; the report says more (systemd.exec(5) begins its own there).
 const FAILED: u8 = 200;
+
+/// Room for a usual plan.
+const PLAN_BYTES: usize = 16 * 1024;
 
 /// A step's result: an errno becomes a fault with the step's name.
 type Done<T = ()> = Result<T, StageFault>;
@@ -53,10 +59,18 @@ pub fn main() -> ExitCode {
 }
 
 fn read_input(plan: &OwnedFd) -> Option<StageInput> {
-    let size = rustix::fs::fstat(plan).ok()?.st_size;
-    let mut bytes = vec![0; usize::try_from(size).ok()?];
-    let length = rustix::io::pread(plan, &mut bytes[..], 0).ok()?;
-    decode(&bytes[..length]).ok()
+    let mut bytes = vec![0; PLAN_BYTES];
+    let mut length = 0;
+    loop {
+        match rustix::io::read(plan, &mut bytes[length..]) {
+            Ok(0) => return decode(&bytes[..length]).ok(),
+            Ok(count) => length += count,
+            Err(_) => return None,
+        }
+        if length == bytes.len() {
+            bytes.resize(2 * length, 0);
+        }
+    }
 }
 
 /// Carries out the plan; comes back only with what failed.
@@ -71,15 +85,19 @@ fn prepare(input: &StageInput) -> Done<command::Program> {
     let plan = &input.plan;
     // A session of its own; it may already lead one.
     let _ = rustix::process::setsid();
+    guard();
     let mut environment = environment::assemble(plan)?;
+    // While `/proc` is the machine's: in a running container it may be anything.
+    limits::adjust_oom_score(plan)?;
     if plan.enters {
-        namespaces::enter()?;
+        namespaces::enter(plan)?;
     }
     namespaces::leave(plan)?;
-    namespaces::furnish(plan)?;
+    if plan.id_map.is_none() {
+        namespaces::furnish(plan)?;
+    }
     files::make_directories(plan)?;
     root::build(plan)?;
-    limits::apply(plan)?;
     let user = identity::find(plan)?;
     environment::complete(&mut environment, plan, &user, input);
     files::own_directories(plan, &user)?;
@@ -88,12 +106,26 @@ fn prepare(input: &StageInput) -> Done<command::Program> {
     let program = command::Program::find(plan, &environment)?;
     move_passed(input.names.len());
     limits::terminal(plan)?;
+    limits::apply(plan)?;
     privileges::give_up(plan, &user)?;
     // Once more as the user: what root may enter, the user may not.
     root::enter(plan, &working_directory)?;
     seccomp::install(plan)?;
     Ok(program)
 }
+
+/// Until the program is executed nobody shall look at this process (its `/proc/self/exe` is PID 1's own
+/// binary, CVE-2019-5736), and keys of others are not its.
+fn guard() {
+    // SAFETY: plain numbers, and a null for a key ring without a name. Kernels without key rings say no.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
+    }
+}
+
+/// `KEYCTL_JOIN_SESSION_KEYRING` of keyctl(2).
+const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
 
 /// Descriptors for the program go to 3 and on; everything above is closed at the exec.
 fn move_passed(count: usize) {

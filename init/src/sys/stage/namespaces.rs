@@ -1,51 +1,29 @@
 //! Name spaces: entering a running unit's, or making new ones.
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use units::plan::Plan;
+use units::plan::{NEW_MOUNTS, NEW_PIDS, Plan};
 use units::run::StageStep;
 
 use super::{Done, fault, last_errno};
 use crate::sys::spawn::TARGET_DESCRIPTOR;
 
-/// Enters all name spaces of the target; the program becomes a child of this process, which waits for it
-/// and ends as it ended, because a pid name space is entered only by being born into it.
-pub(super) fn enter() -> Done {
-    let kinds = libc::CLONE_NEWPID
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP
-        | libc::CLONE_NEWNS;
+/// Enters all name spaces of the target, in one call. That of the pids is behind us: we were born there.
+pub(super) fn enter(plan: &Plan) -> Done {
+    let kinds = i32::try_from(plan.namespaces & !NEW_PIDS).unwrap_or(0);
     // SAFETY: setns takes a descriptor and a mask.
-    if unsafe { libc::setns(TARGET_DESCRIPTOR, kinds) } < 0 {
+    if kinds != 0 && unsafe { libc::setns(TARGET_DESCRIPTOR, kinds) } < 0 {
         return Err(fault(StageStep::Namespaces, last_errno()));
     }
-    // SAFETY: this process has one thread, so the child may go on as if nothing had happened.
-    match unsafe { libc::fork() } {
-        0 => Ok(()),
-        child if child > 0 => wait_for(child),
-        _ => Err(fault(StageStep::Clone, last_errno())),
-    }
-}
-
-/// Passes signals on to the child and ends as it ends.
-fn wait_for(child: i32) -> ! {
-    let mut status = 0;
-    // The report is the child's to give: an open copy here would hide that the program was executed.
-    // SAFETY: plain numbers and a live local; the process ends here.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
-        while libc::waitpid(child, &raw mut status, 0) < 0 {}
-        if libc::WIFSIGNALED(status) {
-            libc::_exit(128 + libc::WTERMSIG(status));
-        }
-        libc::_exit(libc::WEXITSTATUS(status));
-    }
+    Ok(())
 }
 
 /// Makes the name spaces that the spawner did not make.
 pub(super) fn leave(plan: &Plan) -> Done {
-    let left = plan.namespaces & !plan.namespaces_at_birth();
+    let mut left = plan.namespaces & !plan.namespaces_at_birth();
+    if plan.id_map.is_some() {
+        // The others shall belong to its user name space, which is joined when the root is built.
+        left &= NEW_MOUNTS;
+    }
     if plan.enters || left == 0 {
         return Ok(());
     }
@@ -56,6 +34,9 @@ pub(super) fn leave(plan: &Plan) -> Done {
 
 /// Gives the new name spaces what they need: a host name, a loopback.
 pub(super) fn furnish(plan: &Plan) -> Done {
+    if plan.enters {
+        return Ok(());
+    }
     if let Some(hostname) = &plan.hostname {
         rustix::system::sethostname(hostname.as_bytes())
             .map_err(|errno| fault(StageStep::Hostname, errno))?;

@@ -8,6 +8,8 @@ use super::identity::User;
 use super::{Done, fault, last_errno};
 
 const CAPABILITIES: u8 = 41;
+const SETPCAP: u64 = 1 << 8;
+const SYS_ADMIN: u64 = 1 << 21;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 #[repr(C)]
@@ -33,21 +35,28 @@ pub(super) fn give_up(plan: &Plan, user: &User) -> Done {
             let _ = prctl(libc::PR_CAPBSET_DROP, number.into());
         }
     }
-    let keeps = privileges.ambient != 0;
-    if keeps && user.changes {
+    if user.changes && user.uid != 0 {
         prctl(libc::PR_SET_KEEPCAPS, 1).map_err(|errno| fault(StageStep::Capabilities, errno))?;
     }
     become_user(user)?;
-    narrow(plan, user)?;
     if privileges.secure_bits != 0 {
+        become_effective(SETPCAP)?;
         prctl(libc::PR_SET_SECUREBITS, privileges.secure_bits.into())
             .map_err(|errno| fault(StageStep::SecureBits, errno))?;
     }
+    narrow(plan, user)?;
     if privileges.no_new {
         prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
             .map_err(|errno| fault(StageStep::NoNewPrivileges, errno))?;
     }
     Ok(())
+}
+
+/// After a change of user, capabilities are only permitted.
+fn become_effective(mask: u64) -> Done {
+    let said = |errno| fault(StageStep::Capabilities, errno);
+    let permitted = current().map_err(said)?;
+    set_all(permitted & mask, permitted, 0).map_err(said)
 }
 
 fn become_user(user: &User) -> Done {
@@ -78,12 +87,17 @@ fn narrow(plan: &Plan, user: &User) -> Done {
     if is_root && privileges.bounding == u64::MAX && privileges.ambient == 0 {
         return Ok(());
     }
-    let kept = if is_root { privileges.bounding } else { privileges.ambient };
+    let mut kept = if is_root { privileges.bounding } else { privileges.ambient };
+    if !privileges.no_new && !plan.is_unfiltered() {
+        // To install a filter takes this or no new privileges. It goes at the exec: no user but root
+        // keeps what is not ambient, and root keeps what is bounded.
+        kept |= SYS_ADMIN;
+    }
     let possible = current().map_err(|errno| fault(StageStep::Capabilities, errno))?;
     let kept = kept & possible;
-    set(kept, privileges.ambient & kept).map_err(|errno| fault(StageStep::Capabilities, errno))?;
-    for number in (0..CAPABILITIES).filter(|number| privileges.ambient & kept & (1 << number) != 0)
-    {
+    let ambient = privileges.ambient & possible;
+    set(kept, ambient).map_err(|errno| fault(StageStep::Capabilities, errno))?;
+    for number in (0..CAPABILITIES).filter(|number| ambient & (1 << number) != 0) {
         prctl_4(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, number.into())
             .map_err(|errno| fault(StageStep::Capabilities, errno))?;
     }
@@ -102,12 +116,24 @@ fn current() -> Result<u64, Errno> {
 }
 
 fn set(kept: u64, inheritable: u64) -> Result<(), Errno> {
+    set_all(kept, kept, inheritable)
+}
+
+fn set_all(effective: u64, permitted: u64, inheritable: u64) -> Result<(), Errno> {
     let low = |mask: u64| u32::try_from(mask & 0xffff_ffff).unwrap_or(0);
     let high = |mask: u64| u32::try_from(mask >> 32).unwrap_or(0);
     let mut header = Header { version: CAPABILITY_VERSION_3, pid: 0 };
     let sets = [
-        Sets { effective: low(kept), permitted: low(kept), inheritable: low(inheritable) },
-        Sets { effective: high(kept), permitted: high(kept), inheritable: high(inheritable) },
+        Sets {
+            effective: low(effective),
+            permitted: low(permitted),
+            inheritable: low(inheritable),
+        },
+        Sets {
+            effective: high(effective),
+            permitted: high(permitted),
+            inheritable: high(inheritable),
+        },
     ];
     // SAFETY: as for `current`; the kernel only reads the sets.
     let done = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, sets.as_ptr()) };
