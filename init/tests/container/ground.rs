@@ -83,12 +83,16 @@ impl Ground {
         Ground { group, image, layer }
     }
 
+    /// Runs a unit in systemd's format to its end.
+    pub(crate) fn run_service(&self, text: &str) -> Told {
+        let spec = spec_of("/etc/systemd/system/box.service", text);
+        let plan = plan(&spec, RUN, ERRAND, &[], &self.facts()).unwrap();
+        let (spawned, output) = self.start(&plan, None);
+        finish(spawned, output)
+    }
+
     pub(crate) fn spec(&self, text: &str) -> Spec {
-        let file = SourceFile::regular("/etc/keelson/units/box.toml", text.as_bytes());
-        let loaded = units::load(&[file], &LoadOptions::default());
-        let said: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
-        let found = loaded.specs.into_iter().find(|spec| spec.name.as_str() == "box.service");
-        found.unwrap_or_else(|| panic!("no unit in:\n{text}\n{said:?}"))
+        spec_of("/etc/keelson/units/box.toml", text)
     }
 
     pub(crate) fn plan(&self, text: &str) -> Plan {
@@ -145,6 +149,14 @@ impl Drop for Ground {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn spec_of(path: &str, text: &str) -> Spec {
+    let file = SourceFile::regular(path, text.as_bytes());
+    let loaded = units::load(&[file], &LoadOptions::default());
+    let said: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    let found = loaded.specs.into_iter().find(|spec| spec.name.as_str() == "box.service");
+    found.unwrap_or_else(|| panic!("no unit in:\n{text}\n{said:?}"))
 }
 
 const RUN: Run = Run { unit: UnitId(0), number: 1 };

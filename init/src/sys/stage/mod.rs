@@ -5,6 +5,7 @@
 //! it is given up. Each step that fails is reported by name with its errno, on a pipe that closes by
 //! itself when the program is executed.
 
+mod calls;
 mod command;
 mod environment;
 mod files;
@@ -14,6 +15,7 @@ mod limits;
 mod mounts;
 mod namespaces;
 mod privileges;
+mod profile;
 mod restrictions;
 mod root;
 mod seccomp;
@@ -87,6 +89,7 @@ fn prepare(input: &StageInput) -> Done<command::Program> {
     let _ = rustix::process::setsid();
     guard();
     let mut environment = environment::assemble(plan)?;
+    let own_filter = profile::read(plan)?;
     // While `/proc` is the machine's: in a running container it may be anything.
     limits::adjust_oom_score(plan)?;
     if plan.enters {
@@ -110,7 +113,7 @@ fn prepare(input: &StageInput) -> Done<command::Program> {
     privileges::give_up(plan, &user)?;
     // Once more as the user: what root may enter, the user may not.
     root::enter(plan, &working_directory)?;
-    seccomp::install(plan)?;
+    seccomp::install(plan, own_filter)?;
     Ok(program)
 }
 

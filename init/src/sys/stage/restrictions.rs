@@ -1,14 +1,18 @@
 //! Filters that the sandboxing directives of systemd.exec(5) add, one after the other: the kernel asks all
 //! of them, and the strictest wins.
 
+use std::collections::BTreeMap;
+
 use rustix::io::Errno;
+use units::execution::SystemCallFilter;
 use units::plan::{Plan, SeccompRules};
 use units::run::StageStep;
 
 use super::filter::{Filter, Test, Verdict};
-use super::{Done, fault};
+use super::{Done, calls, fault};
 
-const EPERM: Verdict = Verdict::Refuse(1);
+const EPERM_NUMBER: u16 = 1;
+const EPERM: Verdict = Verdict::Refuse(EPERM_NUMBER);
 const EAFNOSUPPORT: Verdict = Verdict::Refuse(97);
 
 /// Installs what the plan's directives ask for.
@@ -61,7 +65,68 @@ fn install_rules(rules: &SeccompRules) -> Result<(), Errno> {
         filter.rule_any(libc::SYS_shmat, 2, 0o100_000, EPERM);
     }
     protect(&mut filter, rules);
-    filter.install(Verdict::Allow)
+    if rules.native_calls_only || !filter.is_empty() {
+        filter.install(Verdict::Allow)?;
+    }
+    match &rules.system_calls {
+        Some(wanted) => {
+            let (filter, otherwise) = named(wanted, rules.native_calls_only);
+            filter.install(otherwise)
+        }
+        None => Ok(()),
+    }
+}
+
+/// `SystemCallFilter=`: later words win over earlier ones.
+fn named(wanted: &SystemCallFilter, native_only: bool) -> (Filter, Verdict) {
+    let refused = wanted.errno.map_or(Verdict::Kill, Verdict::Refuse);
+    let (listed, otherwise) = match wanted.allow {
+        true => (Verdict::Allow, refused),
+        false => (refused, Verdict::Allow),
+    };
+    let mut verdicts = BTreeMap::new();
+    if wanted.allow {
+        // Without these no program could even start or end.
+        for call in members("@default") {
+            verdicts.insert(call, Verdict::Allow);
+        }
+    }
+    for entry in &wanted.entries {
+        let (word, is_taken) = match entry.strip_prefix('~') {
+            Some(word) => (word, true),
+            None => (&**entry, false),
+        };
+        let (name, errno) = word.split_once(':').unwrap_or((word, ""));
+        let verdict = match errno {
+            "" => listed,
+            "kill" => Verdict::Kill,
+            // By name: what such a filter refuses is refused, if not always with the errno it names.
+            number => Verdict::Refuse(number.parse().unwrap_or(EPERM_NUMBER)),
+        };
+        for call in members(name) {
+            match is_taken {
+                true => verdicts.remove(&call),
+                false => verdicts.insert(call, verdict),
+            };
+        }
+    }
+    let foreign = match native_only {
+        true => Verdict::Kill,
+        false => otherwise,
+    };
+    let mut filter = Filter::new(foreign);
+    for (call, verdict) in verdicts {
+        filter.rule(&[call.into()], verdict);
+    }
+    (filter, otherwise)
+}
+
+/// The numbers that a name or a group of names means; a call that this machine lacks means nothing.
+fn members(name: &str) -> Vec<u32> {
+    let Some(group) = calls::group(name) else {
+        return calls::number(name).into_iter().collect();
+    };
+    group.iter().flat_map(|member| members(member)).collect()
 }
 
 /// Modes with set-user-id or set-group-id bits are refused wherever a mode is given.

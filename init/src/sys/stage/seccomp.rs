@@ -7,14 +7,18 @@ use super::filter::{Filter, Test, Verdict};
 use super::{Done, fault};
 
 /// Installs the plan's filters, the last thing before the program.
-pub(super) fn install(plan: &Plan) -> Done {
+pub(super) fn install(plan: &Plan, own: Option<(Filter, Verdict)>) -> Done {
     match &plan.seccomp.profile {
         Profile::None => {}
         Profile::Default { capabilities } => default_profile(*capabilities)
             .install(Verdict::Refuse(EPERM))
             .map_err(|errno| fault(StageStep::Seccomp, errno))?,
+        // Read while the machine's files were in sight.
         Profile::File(_) => {
-            return Err(fault(StageStep::Seccomp, rustix::io::Errno::OPNOTSUPP));
+            if let Some(filter) = own {
+                let (filter, otherwise) = filter;
+                filter.install(otherwise).map_err(|errno| fault(StageStep::Seccomp, errno))?;
+            }
         }
     }
     super::restrictions::install(plan)
@@ -212,7 +216,8 @@ const COMMON: &[libc::c_long] = &[
     libc::SYS_times, libc::SYS_tkill, libc::SYS_truncate, libc::SYS_umask, libc::SYS_uname,
     libc::SYS_unlink, libc::SYS_unlinkat, libc::SYS_utime, libc::SYS_utimensat, libc::SYS_utimes,
     libc::SYS_vfork, libc::SYS_vmsplice, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_write,
-    libc::SYS_writev,
+    libc::SYS_writev, libc::SYS_modify_ldt, libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev, libc::SYS_ptrace,
     SYS_EPOLL_PWAIT2, SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE,
     SYS_LANDLOCK_RESTRICT_SELF, SYS_MEMFD_SECRET, SYS_PROCESS_MRELEASE, SYS_FUTEX_WAITV,
 ];
