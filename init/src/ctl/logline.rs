@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use std::collections::BTreeMap;
+
 use super::human;
+use super::note::Note;
 use super::paint::{Colour, Painter};
 use crate::logs::merge::Item;
 use crate::logs::{KERNEL, Line, OWN, Stream};
@@ -24,6 +27,8 @@ pub(crate) struct Printer {
     format: Format,
     /// Lines are of several sources: each says of which.
     named: bool,
+    /// Nothing but notes: they stand in columns.
+    events: bool,
     utc_offset_s: i32,
 }
 
@@ -38,7 +43,20 @@ struct JsonLine<'a> {
     priority: Option<u8>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<JsonEvent<'a>>,
     text: std::borrow::Cow<'a, str>,
+}
+
+/// A note taken apart.
+#[derive(Serialize)]
+struct JsonEvent<'a> {
+    unit: &'a str,
+    what: &'a str,
+    #[serde(flatten)]
+    fields: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    said: &'a str,
 }
 
 #[derive(Serialize)]
@@ -51,7 +69,12 @@ struct JsonGap<'a> {
 
 impl Printer {
     pub(crate) fn new(format: Format, named: bool, utc_offset_s: i32) -> Printer {
-        Printer { format, named, utc_offset_s }
+        Printer { format, named, events: false, utc_offset_s }
+    }
+
+    /// For nothing but notes.
+    pub(crate) fn for_events(format: Format, utc_offset_s: i32) -> Printer {
+        Printer { format, named: false, events: true, utc_offset_s }
     }
 
     /// The text of one item, with its line end.
@@ -63,7 +86,11 @@ impl Printer {
             }
             (Format::Raw, Item::Gap { .. }) => String::new(),
             (Format::Text(paint, terminal), Item::Line(line)) => {
-                self.text(source, line, paint, terminal)
+                let text = String::from_utf8_lossy(&line.text);
+                match Note::parse(&text).filter(|_| line.stream == Stream::Note) {
+                    Some(note) => self.note(&note, source, line.unix_us, paint),
+                    None => self.text(source, line, paint, terminal),
+                }
             }
             (Format::Text(paint, _), Item::Gap { lines, unix_us }) => {
                 let head = self.head(source, *unix_us, paint);
@@ -73,6 +100,14 @@ impl Printer {
                 format!("{head}{}\n", paint.paint(Colour::Yellow, &said))
             }
         }
+    }
+
+    fn note(&self, note: &Note<'_>, source: &str, unix_us: i64, paint: Painter) -> String {
+        if self.events {
+            let time = paint.dim(&human::log_time(unix_us, self.utc_offset_s));
+            return format!("{time}  {}\n", note.event(&paint));
+        }
+        format!("{}{}\n", self.head(source, unix_us, paint), note.aside(&paint))
     }
 
     fn text(&self, source: &str, line: &Line, paint: Painter, terminal: bool) -> String {
@@ -145,18 +180,31 @@ fn colour_sequence(text: &str) -> Option<&str> {
     inner[length..].starts_with('m').then(|| &text[..length + 3])
 }
 
+fn json_line(source: &str, line: &Line, time: String) -> serde_json::Result<String> {
+    let text = String::from_utf8_lossy(&line.text);
+    let note = Note::parse(&text).filter(|_| line.stream == Stream::Note);
+    let event = note.map(|note| JsonEvent {
+        unit: note.unit,
+        what: note.what,
+        fields: note.fields,
+        said: note.text,
+    });
+    serde_json::to_string(&JsonLine {
+        time,
+        unix_us: line.unix_us,
+        source,
+        stream: line.stream.as_str(),
+        priority: line.priority,
+        partial: line.partial,
+        event,
+        text: text.clone(),
+    })
+}
+
 fn json(source: &str, item: &Item) -> String {
     let time = human::rfc3339(item.unix_us());
     let text = match item {
-        Item::Line(line) => serde_json::to_string(&JsonLine {
-            time,
-            unix_us: line.unix_us,
-            source,
-            stream: line.stream.as_str(),
-            priority: line.priority,
-            partial: line.partial,
-            text: String::from_utf8_lossy(&line.text),
-        }),
+        Item::Line(line) => json_line(source, line, time),
         Item::Gap { lines, unix_us } => {
             serde_json::to_string(&JsonGap { time, unix_us: *unix_us, source, lost_lines: *lines })
         }

@@ -11,7 +11,7 @@ use super::connection::{Answer, Connection};
 use super::failure::{Code, Failure};
 use super::paint::Painter;
 use super::parse::Parsed;
-use crate::wire::{Machine, Request, Response};
+use crate::wire::{Access, Machine, RefusalKind, Request, Response};
 
 /// Columns of a terminal that does not tell.
 const COLUMNS: usize = 100;
@@ -55,6 +55,10 @@ impl Session {
     /// Asks; gives also the descriptor that came along.
     pub(crate) fn ask_fully(&mut self, request: &Request) -> Result<Answer, Failure> {
         let answer = self.connection()?.ask(request)?;
+        if interrupted(&answer.response) && request.access() == Access::Read {
+            // PID 1 was replaced in between; looking again changes nothing.
+            return admitted(self.connection()?.ask(request)?);
+        }
         admitted(answer)
     }
 
@@ -110,6 +114,11 @@ impl Session {
         let elsewhere = if self.is_terminal() { COLUMNS } else { 1000 };
         told.or(size).unwrap_or(elsewhere)
     }
+}
+
+/// Whether PID 1 was replaced before it could answer.
+pub(crate) fn interrupted(response: &Response) -> bool {
+    matches!(response, Response::Refused(refusal) if refusal.kind == RefusalKind::Interrupted)
 }
 
 /// The answer, unless it is a refusal.

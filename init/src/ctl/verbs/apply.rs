@@ -10,7 +10,9 @@ use crate::ctl::files;
 use crate::ctl::paint::{Colour, Painter, shorten};
 use crate::ctl::parse::Parsed;
 use crate::ctl::session::{Session, admitted, unexpected};
+use crate::ctl::settings::{self, Settings};
 use crate::ctl::verb::{Completes, Family, JSON, PLAIN, Verb, switch, valued};
+use crate::wire::apply::FieldChange;
 use crate::wire::{ApplyReport, ApplyRequest, Change, Effect, Request, Response, UnitText};
 
 const DEFINE: Verb = Verb { family: Family::Define, ..PLAIN };
@@ -155,19 +157,21 @@ fn render_change(change: &Change, columns: usize, paint: &Painter) -> String {
     };
     let head = format!("{sign} {}", change.unit.short());
     let mut text = format!("{}  {}\n", paint.paint(colour, &head), paint.dim(said));
-    for field in &change.fields {
-        let unset =
-            |value: &str| if value.is_empty() { "not set".to_owned() } else { value.to_owned() };
-        let (before, after) = (unset(&field.before), unset(&field.after));
-        let room = columns.saturating_sub(field.field.len() + 12).max(20) / 2;
-        let _ = writeln!(
-            text,
-            "    {}: {} {} {}",
-            field.field,
-            paint.paint(Colour::Red, &shorten(&before, room)),
-            paint.sign("→", "->"),
-            paint.paint(Colour::Green, &shorten(&after, room)),
-        );
+    let taken_apart = |value: fn(&FieldChange) -> &str| -> Settings {
+        change.fields.iter().flat_map(|field| settings::at(&field.field, value(field))).collect()
+    };
+    let before = taken_apart(|field| &field.before);
+    let after = taken_apart(|field| &field.after);
+    for (name, before, after) in settings::differences(&before, &after) {
+        let room = columns.saturating_sub(name.len() + 12).max(20) / 2;
+        let old = paint.paint(Colour::Red, &shorten(&before, room));
+        let new = paint.paint(Colour::Green, &shorten(&after, room));
+        let arrow = paint.sign("→", "->");
+        let _ = match (before.is_empty(), after.is_empty()) {
+            (true, _) => writeln!(text, "    {} {name}: {new}", paint.paint(Colour::Green, "+")),
+            (false, true) => writeln!(text, "    {} {name}: {old}", paint.paint(Colour::Red, "-")),
+            (false, false) => writeln!(text, "    {name}: {old} {arrow} {new}"),
+        };
     }
     text
 }
@@ -188,13 +192,12 @@ fn revert(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::apply::FieldChange;
     use units::UnitName;
 
     #[test]
     fn a_report_for_people() {
         let field = FieldChange {
-            field: "service.resources.memory_max".into(),
+            field: "body.Service.resources.memory_max".into(),
             before: String::new(),
             after: "{\"Absolute\":134217728}".into(),
         };
@@ -217,8 +220,7 @@ mod tests {
         let text = render(&report, false, 100, &Painter::PLAIN);
         assert_eq!(
             text,
-            "+ cache  new, starts\n~ web  new limits, keeps running\n    service.resources.memory_max: not set -> \
-             {\"Absolute\":134217728}\n- old.timer  stopped and removed\n3 units changed, 41 as before\n\
+            "+ cache  new, starts\n~ web  new limits, keeps running\n    + resources.memory-max: 128 M\n- old.timer  stopped and removed\n3 units changed, 41 as before\n\
              unconfirmed: this goes back by itself; `keelctl confirm` keeps it, `keelctl revert` undoes it now\n"
         );
     }

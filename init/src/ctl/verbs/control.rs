@@ -201,17 +201,21 @@ fn each(
     let wait = !parsed.has("no-wait");
     let names: Vec<UnitName> =
         parsed.operands.iter().map(|text| unit_name(text)).collect::<Result<_, _>>()?;
+    let begun = Instant::now();
     let mut sent = Vec::new();
     for name in names {
         let id = session.send(&request(name.clone(), wait), &[])?;
         sent.push((name, id));
     }
-    let begun = Instant::now();
     let mut first: Option<Failure> = None;
     for (name, id) in sent {
         let told = wait_for(session, &name, id)
             .and_then(|response| tell(session, &name, reached, &response, begun.elapsed(), wait));
-        if let Err(failure) = told {
+        if let Err(mut failure) = told {
+            // Of several units it must be said which one is meant.
+            if !failure.text.contains(name.short()) {
+                failure.text = format!("{}: {}", name.short(), failure.text);
+            }
             match first {
                 None => first = Some(failure),
                 Some(_) => eprintln!("keelctl: {failure}"),

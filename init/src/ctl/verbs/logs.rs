@@ -12,7 +12,7 @@ use crate::ctl::human;
 use crate::ctl::journal::{BootId, Boots, Journal};
 use crate::ctl::logline::{Format, Printer};
 use crate::ctl::parse::Parsed;
-use crate::ctl::session::{Session, unexpected, unit_name};
+use crate::ctl::session::{Session, interrupted, unexpected, unit_name};
 use crate::ctl::verb::{Completes, Flag, PLAIN, Verb, switch, valued};
 use crate::logs::merge::{Item, SourceCursor, by_time};
 use crate::logs::{KERNEL, OWN, Stream};
@@ -176,8 +176,11 @@ fn print(
         None if follow => Some(FOLLOW_LINES),
         None => None,
     };
-    let named = query.names.len() != 1 && !query.only_notes;
-    let printer = Printer::new(format(parsed, session)?, named, clock.utc_offset_s);
+    let format = format(parsed, session)?;
+    let printer = match query.only_notes {
+        true => Printer::for_events(format, clock.utc_offset_s),
+        false => Printer::new(format, query.names.len() != 1, clock.utc_offset_s),
+    };
     let (cursors, appended) =
         print_past(session, &journal, query, &boots, lines, &printer, follow)?;
     if follow { go_on(session, query, &printer, cursors, appended) } else { Ok(()) }
@@ -430,6 +433,8 @@ fn wait(session: &mut Session, appended: u64) -> Result<(), Failure> {
     let answer = session.connection()?.wait(id, true)?;
     match answer.response {
         Response::LogsGrown { .. } => Ok(()),
+        // The memory outlived the program that was replaced: go on reading it.
+        ref response if interrupted(response) => Ok(()),
         Response::Refused(refusal) => Err(refusal.into()),
         other => Err(unexpected(&other)),
     }

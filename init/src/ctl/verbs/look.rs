@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use units::UnitKind;
 use units::note::StateName;
+use units::source::{LoadOptions, SourceFile};
 
 use super::logs;
 use crate::ctl::failure::{Code, Failure};
@@ -11,6 +13,7 @@ use crate::ctl::overview::{self, Shown};
 use crate::ctl::paint::Colour;
 use crate::ctl::parse::Parsed;
 use crate::ctl::session::{Session, unexpected, unit_name};
+use crate::ctl::settings::{self, Settings};
 use crate::ctl::verb::{Completes, Family, JSON, PLAIN, Verb, switch, valued};
 use crate::ctl::{detail, usage};
 use crate::wire::{Machine, Metrics, Request, Response, UnitDetail};
@@ -186,6 +189,7 @@ fn print_detail(
 
 fn show(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
     let unit = unit_name(&parsed.operands[0])?;
+    let unit_kind = unit.kind();
     let detail = match session.ask(&Request::Show { unit })? {
         Response::Unit(detail) => detail,
         other => return Err(unexpected(&other)),
@@ -193,48 +197,29 @@ fn show(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
     if parsed.has("json") {
         return session.print_json(&detail.spec);
     }
+    let all = settings::of(&detail.spec);
+    let usual = if parsed.has("all") { Vec::new() } else { defaults(unit_kind) };
     let mut text = String::new();
-    flatten(&detail.spec, String::new(), parsed.has("all"), &mut text, session);
+    for (name, value) in all.iter().filter(|setting| !usual.contains(setting)) {
+        let _ = writeln!(text, "{} = {value}", session.paint.name(name));
+    }
     session.print(&text)
 }
 
-/// `path.to.setting = value`, one per line.
-fn flatten(
-    value: &serde_json::Value,
-    path: String,
-    all: bool,
-    text: &mut String,
-    session: &Session,
-) {
-    use serde_json::Value;
-    let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                flatten(value, inner(key), all, text, session);
-            }
-        }
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            for (index, item) in items.iter().enumerate() {
-                flatten(item, format!("{path}[{index}]"), all, text, session);
-            }
-        }
-        other if all || !is_nothing(other) => {
-            let _ = writeln!(text, "{} = {other}", session.paint.name(&path));
-        }
-        _ => {}
-    }
-}
-
-/// Values that say nothing: what an author who wrote nothing gets.
-fn is_nothing(value: &serde_json::Value) -> bool {
-    use serde_json::Value;
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(true) | Value::Number(_) | Value::Object(_) => false,
-    }
+/// The settings of a unit in whose file stands next to nothing.
+fn defaults(kind: UnitKind) -> Settings {
+    let (suffix, text) = match kind {
+        UnitKind::Service => ("service", "[Service]\nExecStart=/\n"),
+        UnitKind::Timer => ("timer", "[Timer]\nOnBootSec=1\n"),
+        UnitKind::Socket => ("socket", "[Socket]\nListenStream=1\n"),
+        UnitKind::Mount => ("mount", "[Mount]\nWhat=none\nWhere=/x\n"),
+        UnitKind::Target => ("target", "[Unit]\n"),
+    };
+    let file = SourceFile::regular(&format!("/x.{suffix}"), text.as_bytes());
+    let loaded = units::load(&[file], &LoadOptions::default());
+    let spec = loaded.specs.iter().find(|spec| spec.name.stem() == "x");
+    let spec = spec.map(|spec| serde_json::to_value(spec).unwrap_or_default());
+    spec.map(|spec| settings::of(&spec)).unwrap_or_default()
 }
 
 fn cat(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
