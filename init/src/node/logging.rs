@@ -67,11 +67,6 @@ impl Logging {
     pub(super) fn has_disk(&self) -> bool {
         self.policy.is_enabled()
     }
-
-    /// The store.
-    pub(super) fn store(&self) -> &LogStore {
-        &self.store
-    }
 }
 
 impl Node {

@@ -50,7 +50,17 @@ impl<'a> Site<'a> {
                     source_tree(source, *create, mount.flags & MOUNT_RECURSIVE != 0)
                 }
                 MountWhat::Relax => clone_tree(CWD, &mount.target, true),
-                _ => {
+                MountWhat::Proc { .. }
+                | MountWhat::Sysfs
+                | MountWhat::Cgroup
+                | MountWhat::MessageQueues
+                | MountWhat::Terminals
+                | MountWhat::Devices { .. }
+                | MountWhat::Memory { .. }
+                | MountWhat::Text(_)
+                | MountWhat::Mask
+                | MountWhat::Inaccessible
+                | MountWhat::Restrict => {
                     self.sources.push(None);
                     continue;
                 }
