@@ -208,13 +208,17 @@ fn function_name(line: &str) -> Option<String> {
 #[test]
 fn lines_fit_the_page() {
     let mut problems = Vec::new();
-    for source in sources() {
-        for (number, line) in source.text.lines().enumerate() {
+    // The help of `keelctl` is text as a person reads it.
+    let told = |source: &&Source| {
+        !source.path.starts_with("init/src/ctl/verbs/") && !TOTAL.contains(&source.path.as_str())
+    };
+    for source in sources().iter().filter(told) {
+        for (number, line) in source.product() {
             let comment = line.trim_start().starts_with("//");
             // Text within quotes, and what a test compares with, is as long as it is.
             let text = line.contains('"') || line.starts_with("==>");
             if line.chars().count() > COLUMNS_MAX && !comment && !text {
-                problems.push(format!("{}:{}: longer than a line", source.path, number + 1));
+                problems.push(format!("{}:{number}: longer than a line", source.path));
             }
         }
     }

@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for (index, kind) in KINDS.into_iter().enumerate() {
-            let token = Token::new(kind, u32::MAX - 7, 0x0123_4567 + index as u32);
+        for (generation, kind) in (0x0123_4567..).zip(KINDS) {
+            let token = Token::new(kind, u32::MAX - 7, generation);
             assert_eq!(Token::from_mio(token.to_mio()), Some(token));
         }
         assert_eq!(Token::from_mio(MioToken(0)), None);

@@ -45,8 +45,6 @@ pub(crate) const STEPS: &[Step] = &[
             "--test",
             "demo_units",
             "--test",
-            "spec_size",
-            "--test",
             "vault",
         ],
     ),
