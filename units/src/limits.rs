@@ -85,3 +85,5 @@ pub const SETTLE_TURNS_PER_UNIT_MAX: usize = 64;
 pub const EXPLAIN_DEPTH_MAX: usize = 8;
 /// A step of the wall clock up to which calendar timers neither lose nor repeat a time (cron(8): three hours).
 pub const CLOCK_STEP_SMALL_MAX: Duration = Duration::from_secs(3 * 60 * 60);
+/// Most unknown words of one unit for which similar ones are looked for.
+pub const SUGGESTIONS_MAX: usize = 32;

@@ -1,5 +1,7 @@
 //! Collects what there is to say, with the lines that it is about.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Code, Diagnostic, Severity, quote};
 use crate::draft::Origin;
 use crate::limits::DIAGNOSTICS_MAX;
@@ -11,13 +13,15 @@ use crate::text::lines::Spot;
 pub(super) struct Remarks<'a> {
     files: &'a [&'a SourceFile],
     list: Vec<Diagnostic>,
+    /// Where the lines of a file begin, once something was said about it.
+    starts: BTreeMap<usize, Vec<usize>>,
     /// How many were left out because there were too many.
     left_out: usize,
 }
 
 impl<'a> Remarks<'a> {
     pub(super) fn new(files: &'a [&'a SourceFile]) -> Remarks<'a> {
-        Remarks { files, list: Vec::new(), left_out: 0 }
+        Remarks { files, list: Vec::new(), starts: BTreeMap::new(), left_out: 0 }
     }
 
     /// A remark with its place.
@@ -31,7 +35,7 @@ impl<'a> Remarks<'a> {
         let mut diagnostic = Diagnostic::about(&source.path, severity, code, &bad.message);
         diagnostic.advice = bad.advice.as_str().into();
         (diagnostic.line, diagnostic.column, diagnostic.width) = (line, column, width);
-        diagnostic.quote = line_of(&source.bytes, line);
+        diagnostic.quote = self.line_of(origin.file, line);
         self.list.push(diagnostic);
     }
 
@@ -64,15 +68,24 @@ impl<'a> Remarks<'a> {
         self.list.dedup_by(|a, b| key(a) == key(b));
         self.list
     }
+
+    /// A line as written.
+    fn line_of(&mut self, file: usize, line: u32) -> Box<str> {
+        let bytes = &self.files[file].bytes;
+        let starts = self.starts.entry(file).or_insert_with(|| {
+            let breaks = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+        });
+        let index = usize::try_from(line).ok().and_then(|line| line.checked_sub(1));
+        let Some(start) = index.and_then(|index| starts.get(index)).copied() else {
+            return "".into();
+        };
+        let rest = &bytes[start..];
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let text = String::from_utf8_lossy(&rest[..end.min(QUOTED)]);
+        quote(text.trim_end_matches('\r'))
+    }
 }
 
-fn line_of(bytes: &[u8], line: u32) -> Box<str> {
-    let Some(index) = usize::try_from(line).ok().and_then(|line| line.checked_sub(1)) else {
-        return "".into();
-    };
-    let found = bytes.split(|byte| *byte == b'\n').nth(index).unwrap_or(&[]);
-    let text = String::from_utf8_lossy(&found[..found.len().min(4 * QUOTED)]);
-    quote(text.trim_end_matches('\r'))
-}
-
-const QUOTED: usize = crate::limits::QUOTE_BYTES_MAX;
+/// More than is shown, less than a line may have.
+const QUOTED: usize = 4 * crate::limits::QUOTE_BYTES_MAX;

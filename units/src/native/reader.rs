@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::tree::{Item, Node, Table, Value};
 use crate::diagnostic::{Code, Severity};
 use crate::draft::{Draft, Origin};
+use crate::limits::SUGGESTIONS_MAX;
 use crate::name::{UnitKind, UnitName};
 use crate::source::Facts;
 use crate::spec::RelationKind;
@@ -89,6 +90,7 @@ pub(super) struct Notes {
     #[allow(clippy::type_complexity, reason = "what is added, and what is dropped")]
     pub(super) capabilities: Option<(Vec<Box<str>>, Vec<Box<str>>)>,
     pub(super) mounts: Vec<(crate::container::ContainerMount, Spot)>,
+    pub(super) unknown_keys: usize,
 }
 
 impl Reader<'_> {
@@ -137,12 +139,16 @@ impl Reader<'_> {
         outcome
     }
 
-    fn unknown<'k>(&self, item: &Item, known: impl Iterator<Item = &'k str>) -> BadValue {
+    fn unknown<'k>(&mut self, item: &Item, known: impl Iterator<Item = &'k str>) -> BadValue {
         let place = match self.within.as_str() {
             "" => String::new(),
             within => format!(" in `{within}`"),
         };
-        let advice = did_you_mean(&item.key, known, "docs/units.md lists all keys");
+        let advice = match self.notes.unknown_keys {
+            SUGGESTIONS_MAX.. => String::new(),
+            _ => did_you_mean(&item.key, known, "docs/units.md lists all keys"),
+        };
+        self.notes.unknown_keys += 1;
         BadValue::new(format!("the key `{}` is not known{place}", item.key)).advise(advice)
     }
 

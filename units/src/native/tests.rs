@@ -262,3 +262,32 @@ fn faults_with_their_places() {
     check("command = \"x/y\"\n", "1:11 the program `x/y` is no absolute path");
     check("command = \"/x\"\nwants = \"no such\"\n", "2:9 `no such` is no unit name");
 }
+
+/// Every example is loaded, alone and together with the others, without a word.
+#[test]
+fn examples() {
+    let examples = [
+        ("agent", include_str!("../../examples/agent.toml")),
+        ("alert@", include_str!("../../examples/alert@.toml")),
+        ("backup", include_str!("../../examples/backup.toml")),
+        ("cache", include_str!("../../examples/cache.toml")),
+        ("data", include_str!("../../examples/data.toml")),
+        ("database", include_str!("../../examples/database.toml")),
+        ("echo", include_str!("../../examples/echo.toml")),
+        ("heartbeat", include_str!("../../examples/heartbeat.toml")),
+        ("log-collector", include_str!("../../examples/log-collector.toml")),
+        ("shop", include_str!("../../examples/shop.toml")),
+        ("stack", include_str!("../../examples/stack.toml")),
+        ("web", include_str!("../../examples/web.toml")),
+    ];
+    let file = |(name, text): &(&str, &str)| {
+        SourceFile::regular(&format!("/etc/keelson/units/{name}.toml"), text.as_bytes())
+    };
+    let files: Vec<SourceFile> = examples.iter().map(file).collect();
+    let loaded = load(&files, &LoadOptions::default());
+    assert_eq!(loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    for name in ["alert@cache.service", "backup.timer", "srv-data.mount", "stack.target"] {
+        unit(&loaded.specs, name);
+    }
+    unit(&loaded.specs, "echo@.service");
+}

@@ -4,6 +4,7 @@ use super::setting::Setting;
 use super::{Directive, Empty, Place, Treatment, directives, places_of};
 use crate::diagnostic::{Code, Severity};
 use crate::draft::{Draft, Origin};
+use crate::limits::SUGGESTIONS_MAX;
 use crate::name::UnitName;
 use crate::source::Facts;
 use crate::text::BadValue;
@@ -34,9 +35,10 @@ pub(crate) fn apply(
         remark_shape(&unit, fragment, hear);
     }
     let mut kept: Vec<(usize, &Entry, &'static Directive)> = Vec::new();
+    let mut suggestions = SUGGESTIONS_MAX;
     for fragment in fragments {
         for entry in &fragment.lines.entries {
-            if let Some(row) = recognise(&unit, fragment.file, entry, hear) {
+            if let Some(row) = recognise(&unit, fragment.file, entry, &mut suggestions, hear) {
                 keep(&mut kept, fragment.file, entry, row);
             }
         }
@@ -142,6 +144,7 @@ fn recognise(
     unit: &UnitName,
     file: usize,
     entry: &Entry,
+    suggestions: &mut usize,
     hear: &mut Hear<'_>,
 ) -> Option<&'static Directive> {
     let places = places_of(unit.kind(), &entry.section)?;
@@ -149,7 +152,10 @@ fn recognise(
     let key = &*entry.key;
     let Some(row) = directives().find(|row| row.name == key && places.contains(&row.place)) else {
         if !is_extension(key) {
-            hear(origin, Severity::Warning, Code::UnknownDirective, unknown(entry, places));
+            let suggest = suggestions.checked_sub(1);
+            *suggestions = suggest.unwrap_or(0);
+            let bad = unknown(entry, places, suggest.is_some());
+            hear(origin, Severity::Warning, Code::UnknownDirective, bad);
         }
         return None;
     };
@@ -161,12 +167,13 @@ fn recognise(
     Some(row)
 }
 
-fn unknown(entry: &Entry, places: &[Place]) -> BadValue {
+fn unknown(entry: &Entry, places: &[Place], suggest: bool) -> BadValue {
     let key = &entry.key;
     let elsewhere = directives().find(|row| row.name == &**key);
     let known = directives().filter(|row| places.contains(&row.place)).map(|row| row.name);
     let advice = match elsewhere {
         Some(row) => format!("it belongs into {}", row.place.sections()),
+        None if !suggest => String::new(),
         None => did_you_mean(key, known, "see docs/units.md for those that are known"),
     };
     BadValue::new(format!("`{key}=` is not known in `[{}]`", entry.section)).advise(advice)

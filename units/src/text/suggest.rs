@@ -19,15 +19,16 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     if word.len() > SUGGEST_BYTES_MAX {
         return None;
     }
-    let lower = word.to_ascii_lowercase();
-    let measured = known.map(|k| (distance(&lower, &k.to_ascii_lowercase()), k));
+    let edits_max = |known: &str| 1 + known.len() / 5;
+    let similar = known.filter(|known| known.len().abs_diff(word.len()) <= edits_max(known));
+    let measured = similar.map(|known| (distance(word, known), known));
     let (edits, best) = measured.min_by_key(|(edits, _)| *edits)?;
-    (edits <= 1 + best.len() / 5).then_some(best)
+    (edits <= edits_max(best)).then_some(best)
 }
 
-/// Letters inserted, left out, replaced or swapped with their neighbour.
+/// Letters inserted, left out, replaced or swapped with their neighbour, in any case.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let (a, b) = (a.to_ascii_lowercase().into_bytes(), b.to_ascii_lowercase().into_bytes());
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
