@@ -20,3 +20,5 @@ pub const STATE_UNITS_BEFORE: &str = "/state/units.before";
 pub const RUN_UNITS: &str = "/run/keelson/units";
 /// How [`RUN_UNITS`] was before the last change.
 pub const RUN_UNITS_BEFORE: &str = "/run/keelson/units.before";
+/// Where tests order faults of PID 1; only there when the machine was booted for it.
+pub const FAULTS: &str = "/run/keelson/faults";

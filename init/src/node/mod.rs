@@ -360,7 +360,7 @@ fn supervisor_facts(facts: &Facts) -> units::supervisor::Facts {
         boot_unix_us: facts.boot_unix_us,
         utc_offset_s: 0,
         // Only neighbouring lives must differ.
-        life: u16::try_from((facts.life.reexecs + facts.life.faults) & 0xffff).unwrap_or(0),
+        life: u16::try_from(facts.life.reexecs & 0xffff).unwrap_or(0),
     }
 }
 

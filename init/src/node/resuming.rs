@@ -109,7 +109,7 @@ impl Node {
         let life = self.facts.life;
         let text = format!(
             "PID 1 {cause}; life={} faults={} gap={:.3}ms",
-            life.reexecs + life.faults + 1,
+            life.reexecs + 1,
             life.faults,
             gap.as_secs_f64() * 1000.0,
         );

@@ -4,6 +4,7 @@ pub mod boot;
 pub mod cgroup;
 pub mod configuration;
 pub mod console;
+mod faults;
 pub mod files;
 pub mod kmsg;
 pub mod modules;

@@ -16,7 +16,7 @@ use crate::sys::shutdown::{self, Ending};
 use crate::sys::sources::Source;
 use crate::sys::survive::{self, Degraded, Inheritance, Keeper, Start};
 use crate::sys::uevent::UeventSocket;
-use crate::sys::{cgroup, client, clock, configuration, console, kmsg, notify, resume};
+use crate::sys::{cgroup, client, clock, configuration, console, faults, kmsg, notify, resume};
 
 /// Brings the machine up, runs it, and brings it down; or takes over from an earlier life of PID 1.
 pub fn main(_words: &[String]) -> ExitCode {
@@ -50,9 +50,8 @@ fn take_over_and_run(mut left: Inheritance) -> ! {
     prepare(&mut left.keeper, &early);
     let facts = facts(&early, &left.keeper);
     let voices = Voices::new(early.kmsg.take());
-    let mut shore = resume::take_over(left, facts, voices)
+    let shore = resume::take_over(left, facts, voices, |shore| reopen(shore, &early))
         .unwrap_or_else(|error| failed(early.setting, &error));
-    reopen(&mut shore, &early);
     run(shore, early.setting)
 }
 
@@ -80,6 +79,8 @@ fn run(mut shore: Shore, setting: Setting) -> ! {
 fn prepare(keeper: &mut Keeper, early: &Early) {
     survive::arm(keeper, early.options.core);
     keeper.allow_injection(early.options.fault_injection);
+    let front = keeper.front();
+    keeper.injector().go_on(front, true);
     if let Some(faults_max) = early.options.faults_max {
         keeper.front().set_faults_max(faults_max);
     }
@@ -114,6 +115,9 @@ fn reopen(shore: &mut Shore, early: &Early) {
         }
     }
     add(shore, "clock watch", clock::open_watch().map(Source::Clock));
+    if early.options.fault_injection {
+        add(shore, "pipe of faults", faults::open_pipe().map(Source::Faults));
+    }
 }
 
 fn add(shore: &mut Shore, name: &str, source: io::Result<Source>) {
@@ -150,7 +154,8 @@ fn facts(early: &Early, keeper: &Keeper) -> Facts {
 fn life(keeper: &Keeper) -> Life {
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let front = keeper.front();
-    Life { reexecs: count(front.reexecs()), faults: count(front.fault_count()) }
+    let lives = front.generation().saturating_sub(1);
+    Life { reexecs: count(lives), faults: count(front.fault_count()) }
 }
 
 fn boot_step(step: &boot::Step) -> BootStep {

@@ -26,7 +26,12 @@ use crate::vault::{Intent, Operation, OperationCode, PipeEnd, Role};
 ///
 /// # Errors
 /// When the poll set cannot be made.
-pub(super) fn take_over(mut left: Inheritance, facts: Facts, voices: Voices) -> io::Result<Shore> {
+pub(super) fn take_over(
+    mut left: Inheritance,
+    facts: Facts,
+    voices: Voices,
+    reopen: impl FnOnce(&mut Shore),
+) -> io::Result<Shore> {
     left.keeper.enter(Operation::of(OperationCode::Recover));
     let arena = left.claim(|role| *role == Role::LogArena).map(|kept| kept.descriptor);
     let (store, logs) = LogFile::take_over(arena, &facts);
@@ -46,9 +51,12 @@ pub(super) fn take_over(mut left: Inheritance, facts: Facts, voices: Voices) -> 
         shore.adopt_newborn(newborn.intent, newborn.pid);
     }
     shore.adopt_groups();
-    let now =
-        Event::Resumed { cause: describe(left.cause), gap: survive::gap_since(left.since_ns) };
-    shore.catch_up(outbox, now, lost);
+    reopen(&mut shore);
+    shore.catch_up(outbox, lost);
+    let cause = describe(left.cause);
+    shore.step(Event::Resumed { cause, gap: survive::gap_since(left.since_ns) });
+    let front = shore.keeper.front();
+    shore.keeper.injector().go_on(front, false);
     Ok(shore)
 }
 
@@ -274,7 +282,7 @@ impl Shore {
 
     /// Carries out what the node ordered first, and tells it what happened meanwhile, in the order of a
     /// turn: notifications, kills for lack of memory, exits, emptiness.
-    fn catch_up(&mut self, outbox: Outbox, resumed: Event<'_>, lost: Vec<(Run, ProcessRole)>) {
+    fn catch_up(&mut self, outbox: Outbox, lost: Vec<(Run, ProcessRole)>) {
         // First the input that was cut off: what follows would overwrite it.
         self.finish_input();
         for (run, role) in lost {
@@ -282,7 +290,6 @@ impl Shore {
             self.step(Event::Unit(units::Event::Exited { run, role, status }));
         }
         self.carry_out(outbox);
-        self.step(resumed);
         self.tell_kept();
         self.tell_clock();
         let notify = self.sources.find(|source| matches!(source, Source::Notify(_)));

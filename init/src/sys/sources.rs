@@ -46,6 +46,8 @@ pub(crate) enum Source {
     Kmsg(OwnedFd),
     /// A console; watched only while it is owed something.
     Console(Console),
+    /// The pipe on which a test orders faults.
+    Faults(OwnedFd),
 }
 
 impl Source {
@@ -65,6 +67,7 @@ impl Source {
             Source::Output { .. } => Kind::Output,
             Source::Kmsg(_) => Kind::Kmsg,
             Source::Console(_) => Kind::Console,
+            Source::Faults(_) => Kind::Faults,
         }
     }
 
@@ -89,7 +92,8 @@ impl Source {
             | Source::Groups(_)
             | Source::Stored { .. }
             | Source::Clock(_)
-            | Source::Console(_) => return None,
+            | Source::Console(_)
+            | Source::Faults(_) => return None,
         };
         Some((self.descriptor()?, keepsake))
     }
@@ -101,6 +105,7 @@ impl Source {
             | Source::Groups(fd)
             | Source::Clock(fd)
             | Source::Control(fd)
+            | Source::Faults(fd)
             | Source::Kmsg(fd) => Some(fd.as_raw_fd()),
             Source::Uevent(socket) => Some(socket.as_fd().as_raw_fd()),
             Source::Console(console) => Some(console.as_fd().as_raw_fd()),

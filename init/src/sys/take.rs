@@ -41,6 +41,7 @@ impl Shore {
             Kind::Output => self.take_output(token),
             Kind::Kmsg => self.take_kmsg(token),
             Kind::Console => self.take_console(token),
+            Kind::Faults => self.take_faults(token),
         }
     }
 

@@ -37,9 +37,11 @@ pub(crate) enum Kind {
     Kmsg,
     /// The console can take more.
     Console,
+    /// A test orders faults.
+    Faults,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Notify,
     Kind::Report,
     Kind::Memory,
@@ -54,6 +56,7 @@ const KINDS: [Kind; 14] = [
     Kind::Output,
     Kind::Kmsg,
     Kind::Console,
+    Kind::Faults,
 ];
 
 /// A source's name in the poll set: kind in the top byte, 24 bits of generation, 32 bits of slot.

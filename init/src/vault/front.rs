@@ -46,6 +46,7 @@ pub(super) mod place {
     pub(in super::super) const SPAWN_INTENT: usize = 84; // and 85
     pub(in super::super) const SPAWN_BORN: usize = 86;
     pub(in super::super) const MARKS: usize = 96; // one for each section
+    pub(in super::super) const CAMPAIGN: usize = 108; // to 110
     pub(in super::super) const QUARANTINE: usize = 128; // QUARANTINE_MAX words
     pub(in super::super) const FAULT_RING: usize = 192; // FAULTS_KEPT_MAX entries of 8 words
 }
@@ -233,6 +234,19 @@ impl Front {
         self.store(place::ASKER, asker);
     }
 
+    /// What is left of a series of faults on purpose: its three words are the test's own.
+    #[must_use]
+    pub fn campaign(&self) -> [u64; 3] {
+        [0, 1, 2].map(|nth| self.load(place::CAMPAIGN + nth))
+    }
+
+    /// Says it.
+    pub fn set_campaign(&self, words: [u64; 3]) {
+        for (nth, word) in words.into_iter().enumerate() {
+            self.store(place::CAMPAIGN + nth, word);
+        }
+    }
+
     /// When the last image gave the processor to this one, on `CLOCK_BOOTTIME`.
     #[must_use]
     pub fn executed_ns(&self) -> u64 {
@@ -289,7 +303,7 @@ impl Front {
 }
 
 /// A good mixing of 64 bits (the finaliser of splitmix64).
-pub(super) const fn mix(word: u64) -> u64 {
+pub(crate) const fn mix(word: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (word ^ (word >> 31)).wrapping_add(0x9e37_79b9_7f4a_7c15)
@@ -297,4 +311,4 @@ pub(super) const fn mix(word: u64) -> u64 {
 
 const _: () = assert!(size_of::<Front>() == FRONT_BYTES);
 const _: () = assert!(place::PREAMBLE_END <= place::PREAMBLE_CHECK);
-const _: () = assert!(place::MARKS + SECTIONS <= place::QUARANTINE);
+const _: () = assert!(place::MARKS + SECTIONS <= place::CAMPAIGN);

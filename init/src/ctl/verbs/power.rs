@@ -1,6 +1,5 @@
 //! The machine as a whole: `reboot`, `poweroff`, `halt`, `kexec`, `reexec`.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use crate::ctl::human;
 use crate::ctl::parse::Parsed;
 use crate::ctl::session::{Session, admitted, unexpected};
 use crate::ctl::verb::{Completes, Family, Flag, PLAIN, Verb, switch, valued};
+use crate::sys::survive::reexec::seal;
 use crate::wire::{PowerKind, Request, Response, Version};
 
 /// A PID 1 that replaces itself is back within this time, or something is wrong.
@@ -94,8 +94,9 @@ fn power(
 fn reexec(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
     let binary =
         match parsed.value("binary") {
-            Some(path) => Some(File::open(path).map_err(|error| {
-                Failure::new(Code::Failed, format!("cannot open {path}: {error}"))
+            // PID 1 executes only what nobody can change any more.
+            Some(path) => Some(seal(path).map_err(|error| {
+                Failure::new(Code::Failed, format!("cannot read {path}: {error}"))
             })?),
             None => None,
         };

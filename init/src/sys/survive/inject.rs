@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fault::INJECTED;
+use crate::vault::Front;
+use crate::vault::front::mix;
 
 /// A fault inside the fault handler is wanted.
 static IN_HANDLER: AtomicBool = AtomicBool::new(false);
@@ -81,6 +83,79 @@ impl FromStr for Kind {
     }
 }
 
+/// A series of faults: each is armed when the machine has recovered from the one before, or now and then
+/// while it is still recovering. It lives in the vault, since no image of the program sees two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Campaign {
+    /// One kind, or all of them in no order.
+    pub kind: Option<Kind>,
+    /// How many faults.
+    pub faults: u32,
+    /// Each comes within this many operations.
+    pub within: u32,
+    /// What decides kinds and places.
+    pub seed: u64,
+}
+
+impl Campaign {
+    fn to_words(self) -> [u64; 3] {
+        let kind = self.kind.map_or(0, |kind| kind as u64 + 1);
+        [u64::from(self.faults) << 32 | u64::from(self.within), self.seed, kind]
+    }
+
+    fn from_words(words: [u64; 3]) -> Campaign {
+        let [numbers, seed, kind] = words;
+        let half = |word: u64| u32::try_from(word & 0xffff_ffff).unwrap_or(0);
+        let kind = usize::try_from(kind).unwrap_or(0).checked_sub(1);
+        Campaign {
+            kind: kind.and_then(|kind| Kind::ALL.get(kind).copied()),
+            faults: half(numbers >> 32),
+            within: half(numbers),
+            seed,
+        }
+    }
+
+    /// The next fault: its kind, after how many operations, and whether it may come while the machine is
+    /// still recovering.
+    fn next(self) -> (Kind, u32, bool) {
+        let random = mix(self.seed ^ mix(u64::from(self.faults)));
+        let pick = |shift: u32, below: u64| random.rotate_right(shift) % below.max(1);
+        let kinds = Kind::ALL.len() as u64;
+        let picked = usize::try_from(pick(0, kinds)).unwrap_or(0);
+        let early = pick(20, EARLY_EACH) == 0;
+        let within = if early { EARLY_WITHIN } else { u64::from(self.within) };
+        let after = u32::try_from(pick(40, within)).unwrap_or(0);
+        (self.kind.unwrap_or(Kind::ALL[picked]), after, early)
+    }
+}
+
+/// Every so many faults one comes while the machine recovers from the one before.
+const EARLY_EACH: u64 = 8;
+/// Within so many operations of the recovery, that is.
+const EARLY_WITHIN: u64 = 60;
+
+/// `KIND FAULTS WITHIN SEED`, where the kind may be `all`.
+impl FromStr for Campaign {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Campaign, UnknownKind> {
+        let mut words = text.split_whitespace();
+        let kind = match words.next() {
+            Some("all") => None,
+            Some(word) => Some(word.parse()?),
+            None => return Err(UnknownKind),
+        };
+        let mut number = || words.next().and_then(|word| word.parse().ok());
+        let (faults, within, seed) = (number(), number(), number());
+        Ok(Campaign {
+            kind,
+            faults: faults.unwrap_or(1),
+            within: within.unwrap_or(1),
+            seed: u64::from(seed.unwrap_or(0)),
+        })
+    }
+}
+
 /// Counts down to a fault.
 #[derive(Debug, Default)]
 pub struct Injector {
@@ -115,6 +190,33 @@ impl Injector {
         }
         self.armed = Some((kind, after));
         Ok(())
+    }
+
+    /// Begins a series of faults. The first one comes in this image.
+    ///
+    /// # Errors
+    /// When the machine was not booted for it.
+    pub fn begin(&mut self, front: &Front, campaign: Campaign) -> Result<(), NotAllowed> {
+        if !self.allowed {
+            return Err(NotAllowed);
+        }
+        front.set_campaign(campaign.to_words());
+        self.go_on(front, false);
+        Ok(())
+    }
+
+    /// Arms the next fault of the series, if there is one. Called twice in each image: before the machine
+    /// recovers (`early`) and when it has.
+    pub fn go_on(&mut self, front: &Front, early: bool) {
+        let campaign = Campaign::from_words(front.campaign());
+        if !self.allowed || self.armed.is_some() || campaign.faults == 0 {
+            return;
+        }
+        let (kind, after, may_be_early) = campaign.next();
+        if may_be_early || !early {
+            self.armed = Some((kind, after));
+            front.set_campaign(Campaign { faults: campaign.faults - 1, ..campaign }.to_words());
+        }
     }
 
     /// An operation begins.
@@ -193,5 +295,40 @@ fn allocate() {
 pub(super) fn inside_handler() {
     if IN_HANDLER.swap(false, Ordering::Relaxed) {
         segv();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_armed_without_leave() {
+        let front = Front::default();
+        let mut injector = Injector::new(false);
+        let campaign: Campaign = "all 10 5 1".parse().unwrap();
+        assert_eq!(injector.begin(&front, campaign), Err(NotAllowed));
+        assert_eq!(injector.arm(Kind::Segv, 0), Err(NotAllowed));
+        // Not even if somebody else wrote a series into the vault.
+        front.set_campaign(campaign.to_words());
+        injector.go_on(&front, false);
+        assert_eq!(injector.armed, None);
+    }
+
+    #[test]
+    fn a_series_lives_in_the_vault() {
+        let front = Front::default();
+        let campaign: Campaign = "all 200 50 7".parse().unwrap();
+        Injector::new(true).begin(&front, campaign).unwrap();
+        let mut kinds = std::collections::BTreeSet::new();
+        let mut images = 1;
+        while Campaign::from_words(front.campaign()).faults > 0 {
+            let mut injector = Injector::new(true);
+            injector.go_on(&front, true);
+            injector.go_on(&front, false);
+            kinds.insert(injector.armed.unwrap().0.name());
+            images += 1;
+        }
+        assert_eq!((images, kinds.len()), (200, Kind::ALL.len()));
     }
 }
