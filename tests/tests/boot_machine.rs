@@ -81,10 +81,10 @@ fn check_mounts(guest: &mut Guest) {
     assert_mounted(guest, "/sys/fs/bpf", "bpf", &["mode=700"]);
     assert_mounted(guest, "/state", "ext4", &["rw", "nosuid", "nodev"]);
     assert_mounted(guest, "/var", "ext4", &["rw", "nosuid", "nodev"]);
-    let modes = "/state/test/busybox stat -c '%a' /dev/shm /tmp /var/tmp /root /run /state/images";
+    let modes = "/state/test/busybox stat -c '%a' /dev/shm /tmp /var/tmp /root /run /state/logs";
     assert_eq!(
         guest.shell(modes).split_whitespace().collect::<Vec<_>>(),
-        ["1777", "1777", "1777", "700", "755", "700"]
+        ["1777", "1777", "1777", "700", "755", "750"]
     );
     // The file system itself is read-only: no name space of anybody's makes it writable.
     let tried = guest.run(&[

@@ -49,10 +49,18 @@ impl Node {
             let then = vec![(crate::node::orders::Asker::Node, units::event::Request::Start(goal))];
             self.load(then, out);
         }
-        if self.phase == Phase::Booting && note.unit == self.goal() && !self.loading.is_running() {
+        if note.unit == self.goal() && !self.loading.is_running() {
+            self.on_goal_up(now, out);
+        }
+    }
+
+    /// The machine is what it is for.
+    pub(super) fn on_goal_up(&mut self, now: Duration, out: &mut Outbox) {
+        if self.phase == Phase::Booting {
             self.phase = Phase::Serving;
             self.booted_at = Some(now);
-            self.announce(&format!("{} reached", note.unit), now, out);
+            let text = format!("{} reached", self.goal());
+            self.announce(&text, now, out);
         }
     }
 
