@@ -7,7 +7,7 @@ use serde_json::Value;
 pub struct Status {
     /// Every unit.
     pub units: Vec<UnitStatus>,
-    /// The whole document, for figures.
+    /// The whole document.
     pub document: Value,
 }
 
@@ -20,6 +20,8 @@ pub struct UnitStatus {
     pub wanted: bool,
     /// Where it is: `up`, `starting`, `failed` …
     pub state: String,
+    /// Since when it is there, in microseconds since boot.
+    pub since_us: u64,
     /// It is up, and its readiness probe agrees.
     pub ready: bool,
     /// Why its last run failed, if it did.
@@ -30,12 +32,9 @@ pub struct UnitStatus {
 const FINAL: [&str; 1] = ["failed"];
 
 impl Status {
-    /// Finds the document among the lines of a console, where other lines may stand around it.
+    /// Finds the status among the lines of a console, where other lines may stand around it.
     pub fn find(lines: &[String]) -> Option<Status> {
-        let start = lines.iter().position(|line| line.trim_start().starts_with('{'))?;
-        let text = lines[start..].join("\n");
-        let mut documents = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-        let document = documents.next()?.ok()?;
+        let document = find_document(lines)?;
         let units = document.get("units")?.as_array()?.iter().map(UnitStatus::read).collect();
         Some(Status { units, document })
     }
@@ -56,10 +55,19 @@ impl Status {
         self.units.iter().find(|unit| FINAL.contains(&&*unit.state))
     }
 
-    /// A number of the document, by its JSON pointer.
-    pub fn number(&self, pointer: &str) -> Option<u64> {
-        self.document.pointer(pointer)?.as_u64()
+    /// When the last of the units that are meant to be up came up, in microseconds since boot.
+    pub fn last_up_us(&self) -> Option<u64> {
+        let wanted = self.units.iter().filter(|unit| unit.wanted && unit.state == "up");
+        wanted.map(|unit| unit.since_us).max()
     }
+}
+
+/// Finds a JSON document among the lines of a console.
+pub fn find_document(lines: &[String]) -> Option<Value> {
+    let text = lines.join("\n");
+    // A line of PID 1 has no such mark; a prompt may stand before it on its line.
+    let text = &text[text.find("{\"")?..];
+    serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok()
 }
 
 impl UnitStatus {
@@ -79,6 +87,7 @@ impl UnitStatus {
             name: text("/name").to_owned(),
             wanted: flag("/wanted"),
             state: text("/state").to_owned(),
+            since_us: value.pointer("/since-us").and_then(Value::as_u64).unwrap_or_default(),
             ready: flag("/ready"),
             fault: text("/fault/text").to_owned(),
         }
@@ -97,14 +106,14 @@ mod tests {
     fn the_document_is_found_among_other_lines() {
         let status = Status::find(&lines(
             "keelctl status --json\n{\"units\":[\n {\"name\":\"web.service\",\"wanted\":true,\
-             \"state\":\"up\",\"ready\":false},{\"name\":\"old.timer\",\"wanted\":false,\
+             \"state\":\"up\",\"since-us\":7,\"ready\":false},{\"name\":\"old.timer\",\"wanted\":false,\
              \"state\":\"down\",\"ready\":false}],\"clock\":{\"now-us\":7}}\nt=3.1 unit web up\n",
         ))
         .unwrap();
         assert_eq!(status.unit("web").unwrap().state, "up");
         assert_eq!(status.not_yet_up().len(), 1, "it is not ready");
         assert!(status.failed().is_none());
-        assert_eq!(status.number("/clock/now-us"), Some(7));
+        assert_eq!(status.last_up_us(), Some(7));
         assert!(Status::find(&lines("keelctl status --json\n{\"units\":[\nt=3.1 cut")).is_none());
     }
 }

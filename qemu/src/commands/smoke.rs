@@ -1,13 +1,18 @@
 //! `cargo boot -- --smoke`: the demo without a person.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use qemu::ask::{http_get, redis};
-use qemu::status::Status;
-use qemu::{Fault, Line, Machine, Options, PROMPT};
+use ::boot::cache::{Cache, replace_file};
 
-/// How long to wait between two looks at the machine.
-const POLL: Duration = Duration::from_millis(250);
+use qemu::ask::{http_get, redis};
+use qemu::status::{Status, find_document};
+use qemu::{Fault, Machine, Options, PROMPT};
+use serde_json::Value;
+
+/// How long to wait between two looks at the machine: each one is a program to start there, which
+/// takes processor time from what is being waited for.
+const POLL: Duration = Duration::from_secs(1);
 
 /// The ports of the demo's units in the guest.
 const HTTP: u16 = 80;
@@ -24,18 +29,40 @@ struct Summary {
 /// # Errors
 /// The first thing that was not as it should be.
 pub(crate) fn run(options: &Options, units: &[String], timeout: Duration) -> Result<(), Fault> {
-    let mut summary = Summary::default();
     let mut machine = Machine::spawn(options)?;
+    let result = drive(&mut machine, units, timeout);
+    match keep_transcript(&machine) {
+        Ok(path) => say(&format!("the whole console is in {}", path.display())),
+        Err(fault) => say(&format!("the console is not kept: {fault}")),
+    }
+    result
+}
+
+/// Puts every line of the console beside what was made, each with the time since QEMU's start.
+fn keep_transcript(machine: &Machine) -> Result<PathBuf, ::boot::Fault> {
+    let path = Cache::open()?.path("smoke-console.log")?;
+    let lines = machine.transcript().into_iter();
+    let text: String =
+        lines.map(|line| format!("{:9.3}  {}\n", line.at.as_secs_f64(), line.text)).collect();
+    replace_file(&path, text.as_bytes())?;
+    Ok(path)
+}
+
+fn drive(machine: &mut Machine, units: &[String], timeout: Duration) -> Result<(), Fault> {
+    let mut summary = Summary::default();
     let welcome = machine.wait_for_line("keelson ", timeout)?;
     say(&welcome.text);
     machine.wait_for(PROMPT, timeout)?;
-    let status = wait_until_up(&mut machine, units, timeout)?;
+    let status = wait_until_up(machine, units, timeout)?;
     let up = status.units.iter().filter(|unit| unit.state == "up");
     summary.row("units up", up.count().to_string());
-    summary.times(&machine, &welcome);
-    ask_nginx(&machine, timeout, &mut summary)?;
-    ask_redis(&machine, timeout, &mut summary)?;
-    count_memory(&mut machine, timeout, &mut summary)?;
+    let chart = machine.ask("keelctl boot-chart --json", timeout)?;
+    let chart =
+        find_document(&chart).ok_or_else(|| Fault::wrong("a boot chart", chart.join(" ")))?;
+    summary.times(&chart, &status);
+    ask_nginx(machine, timeout, &mut summary)?;
+    ask_redis(machine, timeout, &mut summary)?;
+    count_memory(machine, timeout, &mut summary)?;
     machine.send_line("poweroff")?;
     let asked = Instant::now();
     let ended = machine.exit_status(timeout)?;
@@ -125,7 +152,7 @@ fn count_memory(
     timeout: Duration,
     summary: &mut Summary,
 ) -> Result<(), Fault> {
-    machine.ask("keelctl start --wait census", timeout)?;
+    machine.ask("keelctl start census", timeout)?;
     let lines = machine.ask("keelctl logs census", timeout)?;
     for (key, row) in [("pid1 ", "memory of PID 1"), ("userland ", "memory of all userland")] {
         // The last census is the one that was just asked for.
@@ -157,11 +184,13 @@ impl Summary {
         self.rows.push((name, value));
     }
 
-    fn times(&mut self, machine: &Machine, welcome: &Line) {
-        self.row("kernel to init", since_boot(&welcome.text).unwrap_or_else(unknown));
-        let reached = machine.transcript().into_iter().find(|line| line.text.contains(" reached"));
-        let up = reached.and_then(|line| since_boot(&line.text));
-        self.row("kernel to all units up", up.unwrap_or_else(unknown));
+    fn times(&mut self, chart: &Value, status: &Status) {
+        let init_us = chart.pointer("/init-us").and_then(Value::as_u64);
+        let up_us = status.last_up_us();
+        let ms = |us: Option<u64>| us.map_or_else(unknown, |us| format!("{} ms", us / 1000));
+        self.row("kernel to init", ms(init_us));
+        let took = up_us.zip(init_us).map(|(up, init)| up.saturating_sub(init));
+        self.row("init to all units up", ms(took));
     }
 
     fn print(&self) {
@@ -170,12 +199,6 @@ impl Summary {
             println!("{name:<28}{value}");
         }
     }
-}
-
-/// `t=12.345 …`, with which every line of PID 1 begins.
-fn since_boot(line: &str) -> Option<String> {
-    let seconds = line.trim().strip_prefix("t=")?.split(' ').next()?;
-    Some(milliseconds(Duration::from_secs_f64(seconds.parse().ok()?)))
 }
 
 fn milliseconds(duration: Duration) -> String {
