@@ -4,6 +4,7 @@ pub mod boot;
 pub mod cgroup;
 pub mod configuration;
 pub mod console;
+pub mod devices;
 mod faults;
 pub mod files;
 pub mod kmsg;

@@ -128,7 +128,7 @@ impl Shore {
         if let Some(pid) = self.processes.find(run, role) {
             return Ok(pid);
         }
-        self.make_group(run, &plan.unit, resources)?;
+        self.make_group(run, plan, resources)?;
         let stdout = self.output(run.unit, Stream::Stdout)?;
         let stderr = self.output(run.unit, Stream::Stderr)?;
         let group = self.groups.get(run).ok_or(Errno::NOENT)?;
@@ -175,12 +175,15 @@ impl Shore {
     }
 
     /// The run's group, made with its limits if it is not there yet.
-    fn make_group(&mut self, run: Run, unit: &str, resources: &Resources) -> io::Result<()> {
+    fn make_group(&mut self, run: Run, plan: &Plan, resources: &Resources) -> io::Result<()> {
         if self.groups.get(run).is_some() {
             return Ok(());
         }
-        let name = format!("{unit}:{}", run.number);
+        let name = format!("{}:{}", plan.unit, run.number);
         let directory = cgroup::create(&name, resources)?;
+        if let Some(rules) = &plan.device_access {
+            crate::sys::devices::allow_only(directory.as_fd(), rules)?;
+        }
         self.watch_group(run, name, directory)
     }
 

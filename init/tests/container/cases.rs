@@ -11,7 +11,7 @@ use crate::ground::{Ground, finish};
 
 type Case = (&'static str, fn(&mut Ground));
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     ("a_container_is_closed_by_default", closed),
     ("nothing_leaks_into_a_container", leaks),
     ("system_calls_are_filtered", filtered),
@@ -21,6 +21,7 @@ const CASES: [Case; 14] = [
     ("what_is_kept_and_what_is_not", persistence),
     ("images_cannot_lead_outside", led_astray),
     ("a_fault_names_its_step", faults),
+    ("only_known_devices_open", devices),
     ("a_guest_enters", guest),
     ("ids_of_its_own", user_namespace),
     ("the_machines_own_root", on_machine),
@@ -197,6 +198,17 @@ fn faults(ground: &mut Ground) {
     assert_eq!(fault(text).0, StageStep::Image);
     let text = format!("workdir = \"/lacks\"\n{BOX}");
     assert_eq!(fault(&text), (StageStep::WorkingDirectory, 2, 0));
+}
+
+fn devices(ground: &mut Ground) {
+    let text = format!("{BOX}args = [\"tell\", \"devices\"]\n");
+    let told = ground.run_with_devices(&text);
+    // Made, but never opened: the disks of the machine, its memory, its kernel's log.
+    for name in ["disk", "mem", "kmsg"] {
+        assert_eq!(told.fact(&format!("make.{name}")), "ok");
+        assert_eq!(told.fact(&format!("open.{name}")), "errno 1");
+    }
+    assert_eq!(told.fact("open.zero"), "ok");
 }
 
 fn guest(ground: &mut Ground) {

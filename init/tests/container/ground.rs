@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use init::sys::spawn::{Cradle, Spawned, Stdio, spawn};
+use init::sys::spawn::{Birth, Cradle, Spawned, Stdio, spawn, spawn_as};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{WaitIdOptions, waitid};
@@ -132,6 +132,38 @@ impl Ground {
         assert_eq!(pid, spawned.pid.as_raw_nonzero().get());
         assert_eq!(pidfd, spawned.pidfd.as_raw_fd());
         (spawned, reader)
+    }
+
+    /// Starts a process whose output is nobody's.
+    pub(crate) fn spawn_quiet(&self, birth: Birth, plan: &Plan) -> Spawned {
+        let stdio = Stdio { stdin: None, stdout: None, stderr: None };
+        let (mut pid, mut pidfd) = (0, -1);
+        let cradle = Cradle { pid: &raw mut pid, pidfd: &raw mut pidfd };
+        spawn_as(birth, plan, self.group.as_fd(), stdio, &[], None, cradle).unwrap()
+    }
+
+    /// Runs unit text to its end, with its devices.
+    pub(crate) fn run_with_devices(&self, text: &str) -> Told {
+        let plan = self.plan(text);
+        let rules = plan.device_access.as_deref().unwrap();
+        let group = format!("/run/group/keelson-test-{}", std::process::id());
+        let inner = format!("{group}/devices");
+        fs::create_dir_all(&inner).unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let inner_fd = open(&*inner, flags, Mode::empty()).unwrap();
+        init::sys::devices::allow_only(inner_fd.as_fd(), rules).unwrap();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let stdio = Stdio { stdin: None, stdout: Some(writer.as_fd()), stderr: None };
+        let (mut pid, mut pidfd) = (0, -1);
+        let cradle = Cradle { pid: &raw mut pid, pidfd: &raw mut pidfd };
+        let spawned = spawn(&plan, inner_fd.as_fd(), stdio, &[], None, cradle).unwrap();
+        drop(writer);
+        let told = finish(spawned, reader);
+        let until = Instant::now() + PATIENCE;
+        while fs::remove_dir(&inner).is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        told
     }
 
     /// Runs unit text to its end.

@@ -10,6 +10,7 @@
 )]
 
 mod cases;
+mod floor;
 mod ground;
 mod teller;
 
@@ -20,6 +21,8 @@ fn main() -> ExitCode {
     match words.get(1).map(String::as_str) {
         Some("stage") => init::door::enter(std::env::args_os().collect()),
         Some("tell") => teller::tell(&words[2..]),
+        Some("floor") => floor::measure(&words[2..]),
+        Some("true") => ExitCode::SUCCESS,
         Some("--list") => ExitCode::SUCCESS,
         _ if !rustix::process::geteuid().is_root() => {
             println!("skipped: name spaces need root\n\ntest result: ok. 0 passed; 0 failed");

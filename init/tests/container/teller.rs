@@ -21,10 +21,27 @@ pub(crate) fn tell(words: &[String]) -> ExitCode {
         }
         Some("write") => println!("write={}", outcome(fs::write(&words[1], "x"))),
         Some("read") => println!("read={}", outcome(fs::read(&words[1]).map(drop))),
+        Some("devices") => devices(),
         Some("code") => return ExitCode::from(words[1].parse::<u8>().unwrap()),
         _ => {}
     }
     ExitCode::SUCCESS
+}
+
+fn devices() {
+    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+    let nodes = [
+        ("disk", FileType::BlockDevice, makedev(254, 0)),
+        ("mem", FileType::CharacterDevice, makedev(1, 1)),
+        ("kmsg", FileType::CharacterDevice, makedev(1, 11)),
+        ("zero", FileType::CharacterDevice, makedev(1, 5)),
+    ];
+    for (name, kind, number) in nodes {
+        let path = format!("/dev/own-{name}");
+        let made = mknodat(CWD, &*path, kind, Mode::from_raw_mode(0o600), number);
+        println!("make.{name}={}", outcome(made.map_err(Into::into)));
+        println!("open.{name}={}", outcome(fs::File::open(&path)));
+    }
 }
 
 fn outcome<T>(result: std::io::Result<T>) -> String {

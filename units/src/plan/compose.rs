@@ -7,8 +7,8 @@ use crate::event::Errand;
 use crate::execution::{Execution, ProtectHome, ProtectSystem, Sandbox};
 use crate::plan::{
     NEW_MOUNTS, NEW_PIDS, Plan, PlanCommand, PlanDirectory, PlanFacts, PlanLimits, PlanStdio,
-    Privileges, Profile, Root, Seccomp, capabilities, command, container, environment, identity,
-    sandbox,
+    Privileges, Profile, Root, Seccomp, capabilities, command, container, devices, environment,
+    identity, sandbox,
 };
 use crate::run::{Phase, Run};
 use crate::service::{Command, Service};
@@ -73,6 +73,8 @@ pub fn plan(
         None => on_machine(spec, service, command.ok_or(PlanError::NothingToRun)?, bare),
     };
     plan.unit = spec.name.as_str().into();
+    // Whatever process makes the group: the list is the group's.
+    plan.device_access = service.container.as_deref().and_then(devices::of_container);
     environment::compose(&mut plan, spec, run, service, extra, facts);
     plan.command.search = match plan.root {
         Root::Overlay { .. } => None,

@@ -10,6 +10,7 @@ mod capabilities;
 mod command;
 mod compose;
 mod container;
+mod devices;
 mod environment;
 mod identity;
 mod join;
@@ -56,6 +57,8 @@ pub struct Plan {
     pub hostname: Option<Box<str>>,
     /// Bring the loopback interface of the new network name space up.
     pub loopback: bool,
+    /// The devices that its group may use; `None`: all.
+    pub device_access: Option<Vec<DeviceAccess>>,
     /// Its standard descriptors.
     pub stdio: PlanStdio,
     /// Who it runs as.
@@ -235,6 +238,27 @@ pub struct DeviceNode {
     pub source: Box<str>,
     /// Path inside.
     pub target: Box<str>,
+}
+
+/// A device that a group may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAccess {
+    /// Block or character.
+    pub kind: DeviceKind,
+    /// `None`: any.
+    pub major: Option<u32>,
+    /// `None`: any.
+    pub minor: Option<u32>,
+    /// Bits: 1 make a node, 2 read, 4 write.
+    pub access: u8,
+}
+
+/// The two kinds of device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are their names")]
+pub enum DeviceKind {
+    Block,
+    Character,
 }
 
 /// Standard descriptors: the spawner's, or opened by the stage.
