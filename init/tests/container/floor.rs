@@ -1,5 +1,4 @@
 //! How long a container takes, from the order to the reaped process, beside others.
-#![allow(unsafe_code, reason = "waits for one child at a time")]
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -109,5 +108,10 @@ fn runtime(ground: &Ground, runs: usize, program: &str) {
         command.arg("--cgroup-manager=disabled");
     }
     command.args(["run", "--bundle", &bundle, "keelson-floor"]);
-    outside(runs, &format!("{program} run"), &mut command);
+    // Some refuse machines whose groups are half version 1.
+    if command.output().is_ok_and(|output| output.status.success()) {
+        outside(runs, &format!("{program} run"), &mut command);
+    } else {
+        println!("{program} run: refuses to work here");
+    }
 }
