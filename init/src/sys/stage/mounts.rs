@@ -45,25 +45,14 @@ impl<'a> Site<'a> {
             return Ok(());
         }
         for (index, mount) in mounts.iter().enumerate() {
-            let source = match &mount.what {
-                MountWhat::Bind { source, create } => {
-                    source_tree(source, *create, mount.flags & MOUNT_RECURSIVE != 0)
-                }
-                MountWhat::Relax => clone_tree(CWD, &mount.target, true),
-                MountWhat::Proc { .. }
-                | MountWhat::Sysfs
-                | MountWhat::Cgroup
-                | MountWhat::MessageQueues
-                | MountWhat::Terminals
-                | MountWhat::Devices { .. }
-                | MountWhat::Memory { .. }
-                | MountWhat::Text(_)
-                | MountWhat::Mask
-                | MountWhat::Inaccessible
-                | MountWhat::Restrict => {
-                    self.sources.push(None);
-                    continue;
-                }
+            let recursive = mount.flags & MOUNT_RECURSIVE != 0;
+            let source = if let MountWhat::Bind { source, create } = &mount.what {
+                source_tree(source, *create, recursive)
+            } else if mount.what == MountWhat::Relax {
+                clone_tree(CWD, &mount.target, true)
+            } else {
+                self.sources.push(None);
+                continue;
             };
             let is_optional = mount.flags & MOUNT_OPTIONAL != 0;
             self.sources.push(match source {
