@@ -48,5 +48,6 @@ pub(crate) const STEPS: &[Step] = &[
             "vault",
         ],
     ),
+    cargo("real unit files, a sample", &["corpus", "--sample", "20"]),
     cargo("the demo, without a person", &["boot", "--", "--smoke"]),
 ];

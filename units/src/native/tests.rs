@@ -291,3 +291,42 @@ fn examples() {
     }
     unit(&loaded.specs, "echo@.service");
 }
+
+const MANUAL: &str = include_str!("../../../docs/units.md");
+
+/// The manual has a row for every key, and none for anything else.
+#[test]
+fn every_key_is_documented() {
+    let mut table = String::new();
+    let mut documented = std::collections::BTreeSet::new();
+    for line in MANUAL.lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            let name = heading.strip_prefix("`[").and_then(|rest| rest.strip_suffix("]`"));
+            table = name.map(|name| format!("{name}.")).unwrap_or_default();
+        }
+        if let Some(key) = line.strip_prefix("| `").and_then(|rest| rest.split_once("` |"))
+            && !key.0.starts_with('/')
+        {
+            documented.insert(format!("{table}{}", key.0));
+        }
+    }
+    let known: std::collections::BTreeSet<String> = super::keys::names().into_iter().collect();
+    let lacking: Vec<_> = known.difference(&documented).collect();
+    let strange: Vec<_> = documented.difference(&known).collect();
+    assert!(lacking.is_empty() && strange.is_empty(), "lacking {lacking:?}, strange {strange:?}");
+}
+
+/// The manual's examples say what they should.
+#[test]
+fn the_manual_s_examples_are_good() {
+    let blocks = MANUAL.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut count = 0;
+    for text in blocks {
+        let name = if text.contains("%i") { "manual@" } else { "manual" };
+        let said = read(name, text).diagnostics.into_iter();
+        let bad: Vec<_> = said.filter(|d| d.code != crate::diagnostic::Code::UnknownUnit).collect();
+        assert!(bad.is_empty(), "{text}\n{}", bad[0]);
+        count += 1;
+    }
+    assert!(count >= 6, "{count} examples");
+}
