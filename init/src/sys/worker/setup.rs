@@ -10,6 +10,7 @@ use crate::identity::is_hostname;
 use crate::sys::boot::{Faults, Recorder, late_mounts, occupy_leaf};
 use crate::sys::configuration;
 use crate::sys::files::{read_text, write_setting};
+use crate::sys::modules::Modules;
 use crate::sys::net::raise_interface;
 
 /// The directories of sysctl.d(5), the first wins.
@@ -35,7 +36,22 @@ pub fn main() -> ExitCode {
 pub(super) fn configure_again() -> ExitCode {
     let mut recorder = Recorder::default();
     recorder.step("configuration", configure);
+    recorder.step("modules", load_modules);
     report(&recorder)
+}
+
+/// The modules that only the machine's own configuration names: the worker that loads drivers may have
+/// been earlier than the state partition.
+fn load_modules(faults: &mut Faults) {
+    let names = configuration::read().0.kernel.modules;
+    if names.is_empty() {
+        return;
+    }
+    let modules = Modules::open();
+    for refused in names.iter().flat_map(|name| modules.load(name)) {
+        let what = format_args!("module {}", refused.file);
+        faults.check(Err::<(), _>(refused.errno), what, "what it is for is missing");
+    }
 }
 
 fn report(recorder: &Recorder) -> ExitCode {
