@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod corpus;
+pub mod crash;
 pub mod fuzz;
 pub mod guest;
 pub mod oracle;

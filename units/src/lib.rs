@@ -40,6 +40,7 @@ pub mod view;
 // Text: files in, specs and remarks out.
 pub mod calendar;
 pub mod check;
+mod connection;
 pub mod diagnostic;
 mod draft;
 mod finish;

@@ -87,6 +87,11 @@ impl<'a> Note<'a> {
         }
     }
 
+    /// Whether it is worth a line among those of its unit: not what is only on its way.
+    pub(crate) fn is_milestone(&self) -> bool {
+        !matches!(self.what, "waiting" | "starting" | "stopping" | "reloading")
+    }
+
     /// How much it matters.
     pub(crate) fn colour(&self) -> Colour {
         match self.what {
@@ -114,7 +119,11 @@ impl<'a> Note<'a> {
     pub(crate) fn aside(&self, paint: &Painter) -> String {
         let (what, why) = self.words();
         let dash = paint.sign("—", "--");
-        let between = if why.is_empty() { "" } else { ": " };
+        let between = match (why.is_empty(), self.what) {
+            (true, _) => "",
+            (false, "exited") => " ",
+            (false, _) => ": ",
+        };
         let text = format!("{dash} {} {what}{between}{why}", self.unit);
         paint.paint(self.colour(), &text)
     }
@@ -148,6 +157,7 @@ mod tests {
             "web               failed         run 3    exited with code 1"
         );
         let aside = |line: &str| Note::parse(line).unwrap().aside(&Painter::PLAIN);
+        assert_eq!(aside("unit web exited run=3 code=3"), "-- web exited with code 3");
         assert_eq!(
             aside("unit web out-of-memory run=3 kills=2"),
             "-- web out of memory: the kernel killed 2 processes"

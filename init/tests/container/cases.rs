@@ -1,7 +1,8 @@
 //! The cases.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::ExitCode;
 
 use rustix::process::{Signal, pidfd_send_signal};
@@ -147,6 +148,18 @@ fn own_mounts(ground: &mut Ground) {
     assert!(told.fact("mount./var/keep").starts_with("rw"));
     assert!(told.fact("mount./scratch").starts_with("rw"));
     assert!(fs::metadata("/run/state/volumes/keep").unwrap().is_dir());
+    // A new volume is as what it covers, an old one stays as it is.
+    let home = ground.layer.join("srv/home");
+    fs::create_dir_all(&home).unwrap();
+    chown(&home, Some(1000), Some(100)).unwrap();
+    fs::set_permissions(&home, Permissions::from_mode(0o750)).unwrap();
+    let text = format!("{BOX}mounts = [\"home:/srv/home\", \"keep:/srv/home/keep\"]\n");
+    assert_eq!(ground.run(&text).code, 0);
+    let volume = |name| fs::metadata(format!("/run/state/volumes/{name}")).unwrap();
+    let owner = |name| (volume(name).uid(), volume(name).gid(), volume(name).mode() & 0o7777);
+    assert_eq!(owner("home"), (1000, 100, 0o750));
+    assert_eq!(owner("keep"), (0, 0, 0o755));
+    fs::remove_dir(&home).unwrap();
 }
 
 fn persistence(ground: &mut Ground) {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use units::source::{LoadOptions, SourceFile};
-use units::{Diagnostic, Loaded, Severity, load};
+use units::check::Checked;
+use units::systemd::Treatment;
+use units::{Diagnostic, Severity, check as check_files};
 
 use crate::ctl::failure::{Code, Failure};
 use crate::ctl::files::{self, Found};
@@ -38,10 +40,10 @@ pub(super) const VERBS: &[Verb] = &[Verb {
 
 fn check(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
     let found = files::find(&parsed.operands)?;
-    let loaded = load_with_ours(&found);
+    let checked = check_with_ours(&found);
     let ours: BTreeSet<&str> = found.iter().map(|found| &*found.file.path).collect();
     let least = if parsed.has("quiet") { Severity::Error } else { Severity::Note };
-    let remarks: Vec<&Diagnostic> = loaded
+    let remarks: Vec<&Diagnostic> = checked
         .diagnostics
         .iter()
         .filter(|remark| remark.file.is_empty() || ours.contains(&*remark.file))
@@ -56,18 +58,36 @@ fn check(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
             session.print(&format!("{}\n", remark.render(session.paint.is_coloured())))?;
         }
         session.print(&summary(session, found.len(), errors, warnings))?;
+        session.print(&directives(&checked, &ours))?;
     }
     let bad = errors > 0 || parsed.has("strict") && warnings > 0;
     if bad { Err(Failure::quiet(Code::Failed)) } else { Ok(()) }
 }
 
-/// Loads the files together with those that every machine has, so that these can be referred to.
-fn load_with_ours(found: &[Found]) -> Loaded {
+/// Checks the files together with those that every machine has, so that these can be referred to.
+fn check_with_ours(found: &[Found]) -> Checked {
     let shipped = crate::shipped::SHIPPED.iter();
     let shipped = shipped.map(|(path, text)| SourceFile::regular(path, text.as_bytes()));
     let given = found.iter().map(|found| found.file.clone());
     let all: Vec<SourceFile> = shipped.chain(given).collect();
-    load(&all, &LoadOptions { directories: files::directories(found), ..LoadOptions::default() })
+    let directories = files::directories(found);
+    check_files(&all, &LoadOptions { directories, ..LoadOptions::default() })
+}
+
+/// What becomes of the directives of files in systemd's format; empty if there are none.
+fn directives(checked: &Checked, ours: &BTreeSet<&str>) -> String {
+    let uses = || checked.uses.iter().filter(|used| ours.contains(&*used.file));
+    let all = uses().count();
+    let count = |wanted: fn(&Treatment) -> bool| {
+        uses().filter(|used| used.treatment.as_ref().is_some_and(wanted)).count()
+    };
+    if all == 0 {
+        return String::new();
+    }
+    let honoured = count(|treatment| matches!(treatment, Treatment::Honoured));
+    let translated = count(|treatment| matches!(treatment, Treatment::Translated(_)));
+    let others = all - honoured - translated;
+    format!("of {all} settings {honoured} are honoured, {translated} translated, {others} without effect\n")
 }
 
 fn summary(session: &Session, files: usize, errors: usize, warnings: usize) -> String {

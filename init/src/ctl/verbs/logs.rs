@@ -11,6 +11,7 @@ use crate::ctl::failure::{Code, Failure};
 use crate::ctl::human;
 use crate::ctl::journal::{BootId, Boots, Journal};
 use crate::ctl::logline::{Format, Printer};
+use crate::ctl::note::Note;
 use crate::ctl::parse::Parsed;
 use crate::ctl::session::{Session, interrupted, unexpected, unit_name};
 use crate::ctl::verb::{Completes, Flag, PLAIN, Verb, switch, valued};
@@ -125,7 +126,7 @@ impl Query {
         let named = self.names.is_empty() || self.names.iter().any(|name| name == source);
         let asked_for = named && !self.only_notes;
         let is_note = || {
-            let about = |unit: &String| is_about(&line.text, unit);
+            let about = |unit: &String| is_about(&line.text, unit, self.only_notes);
             let all = self.only_notes && self.notes_of.is_empty();
             line.stream == Stream::Note && (all || self.notes_of.iter().any(about))
         };
@@ -136,10 +137,10 @@ impl Query {
     }
 }
 
-/// Whether a note is about the unit: `unit web up from=…`.
-fn is_about(note: &[u8], unit: &str) -> bool {
-    let name = note.strip_prefix(b"unit ").and_then(|rest| rest.split(|&b| b == b' ').next());
-    name == Some(unit.as_bytes())
+/// Whether a note is about the unit; unless `all` are wanted, only milestones count.
+fn is_about(note: &[u8], unit: &str, all: bool) -> bool {
+    let text = String::from_utf8_lossy(note);
+    Note::parse(&text).is_some_and(|note| note.unit == unit && (all || note.is_milestone()))
 }
 
 fn logs(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use units::UnitKind;
 use units::note::StateName;
-use units::source::{LoadOptions, SourceFile};
+use units::source::{LoadOptions, SourceFile, UnitDirectory};
 
 use super::logs;
 use crate::ctl::failure::{Code, Failure};
@@ -209,14 +209,15 @@ fn show(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
 /// The settings of a unit in whose file stands next to nothing.
 fn defaults(kind: UnitKind) -> Settings {
     let (suffix, text) = match kind {
-        UnitKind::Service => ("service", "[Service]\nExecStart=/\n"),
-        UnitKind::Timer => ("timer", "[Timer]\nOnBootSec=1\n"),
+        UnitKind::Service => ("service", "[Service]\nExecStart=/bin/true\n"),
+        UnitKind::Timer => ("timer", "[Timer]\nOnBootSec=1\nUnit=basic.target\n"),
         UnitKind::Socket => ("socket", "[Socket]\nListenStream=1\n"),
-        UnitKind::Mount => ("mount", "[Mount]\nWhat=none\nWhere=/x\n"),
+        UnitKind::Mount => ("mount", "[Mount]\nWhat=tmpfs\nWhere=/x\n"),
         UnitKind::Target => ("target", "[Unit]\n"),
     };
     let file = SourceFile::regular(&format!("/x.{suffix}"), text.as_bytes());
-    let loaded = units::load(&[file], &LoadOptions::default());
+    let directories = vec![UnitDirectory { path: "".into(), enables: false }];
+    let loaded = units::load(&[file], &LoadOptions { directories, ..LoadOptions::default() });
     let spec = loaded.specs.iter().find(|spec| spec.name.stem() == "x");
     let spec = spec.map(|spec| serde_json::to_value(spec).unwrap_or_default());
     spec.map(|spec| settings::of(&spec)).unwrap_or_default()
@@ -296,4 +297,17 @@ fn metrics(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
         let _ = writeln!(text, "{name:32} {value}");
     }
     session.print(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_defaults() {
+        for kind in UnitKind::ALL {
+            let settings = defaults(kind);
+            assert!(settings.iter().any(|(name, _)| name == "name"), "{kind:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, chmod, chown, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -126,12 +126,16 @@ impl<'a> Site<'a> {
         create: bool,
     ) -> Result<(), Errno> {
         let recursive = what.flags & MOUNT_RECURSIVE != 0;
+        let is_new = create && !self.on_machine && !std::fs::exists(source).unwrap_or(true);
         let tree = match self.sources.get_mut(index).and_then(Option::take) {
             Some(tree) => tree,
             None if self.on_machine => return Ok(()),
             None => source_tree(source, create, recursive)?,
         };
         let onto = self.target(what, !is_directory(&tree)?)?;
+        if is_new {
+            take_after(source, &onto, self.space)?;
+        }
         if let Some(space) = self.space {
             // Not every file system can shift owners; then they stay as they are.
             let _ = users::shift(tree.as_fd(), space);
@@ -309,6 +313,16 @@ fn source_tree(source: &str, create: bool, recursive: bool) -> Result<OwnedFd, E
         }
         other => other,
     }
+}
+
+/// Gives a directory that was made just now the owner and the mode of what it will cover: a volume on
+/// a directory that the image gives to a user can be written by that user, as with other engines.
+fn take_after(source: &str, covered: &OwnedFd, space: Option<&UserSpace>) -> Result<(), Errno> {
+    let stat = fstat(covered)?;
+    let inside = |id: u32| id.checked_sub(users::outside(space, 0)).unwrap_or(0);
+    let owner = (Uid::from_raw(inside(stat.st_uid)), Gid::from_raw(inside(stat.st_gid)));
+    chown(source, Some(owner.0), Some(owner.1))?;
+    chmod(source, Mode::from_raw_mode(stat.st_mode & 0o7777))
 }
 
 fn is_directory(fd: &OwnedFd) -> Result<bool, Errno> {
