@@ -1,8 +1,18 @@
 //! The simulator and its checkers.
 
+pub mod agenda;
 pub mod agent;
+pub mod check;
 pub mod corpus;
 pub mod crash;
+pub mod forge;
 pub mod fuzz;
 pub mod guest;
+pub mod kernel_model;
 pub mod oracle;
+pub mod prng;
+pub mod simulation;
+pub mod swarm;
+pub mod temper;
+pub mod transcript;
+pub mod world;

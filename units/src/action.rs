@@ -58,7 +58,7 @@ pub enum Action {
         run: Run,
     },
     /// The run is over: its group is empty or given up. Remove the group and what belonged to the run, also a
-    /// `Prepare` still going on. Each run of a service that was prepared or spawned gets exactly one.
+    /// `Prepare` still going on. Each run of a service gets one; after a restore the last ones may come again.
     Release {
         /// Whose.
         run: Run,

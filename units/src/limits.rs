@@ -87,3 +87,5 @@ pub const EXPLAIN_DEPTH_MAX: usize = 8;
 pub const CLOCK_STEP_SMALL_MAX: Duration = Duration::from_secs(3 * 60 * 60);
 /// Most unknown words of one unit for which similar ones are looked for.
 pub const SUGGESTIONS_MAX: usize = 32;
+/// The pause before the settling goes on that used up its turns.
+pub const UNSETTLED_PAUSE: Duration = Duration::from_secs(1);

@@ -31,6 +31,7 @@ use crate::action::{Action, Answer, Outbox};
 use crate::event::{Event, Request};
 use crate::goal::Aim;
 use crate::graph::Graph;
+use crate::limits::UNSETTLED_PAUSE;
 use crate::name::UnitName;
 use crate::note::{Note, NoteKind};
 use crate::record::Record;
@@ -155,7 +156,9 @@ impl Supervisor {
     /// When `Event::Tick` is due; `None`: not before another fact.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let unsettled = (!self.queue.is_empty()).then(|| self.now + UNSETTLED_PAUSE);
+        let due = self.deadlines.first().map(|(due, _)| *due);
+        due.into_iter().chain(unsettled).min()
     }
 
     /// What there is to see.
@@ -287,10 +290,10 @@ impl Supervisor {
         let unit = self.change(id);
         let from = unit.state;
         unit.state = to;
-        unit.blocked_on = None;
         if from.name() == to.name() {
             return;
         }
+        unit.blocked_on = None;
         unit.since = now;
         let what =
             NoteKind::State { from: from.name(), to: to.name(), cause: cause.to_owned().into() };
@@ -359,7 +362,7 @@ impl Supervisor {
         [
             unit.state.until(),
             unit.job_until,
-            unit.idle_until,
+            unit.idle.until(),
             evidence.and_then(|now| now.watchdog).map(|watchdog| watchdog.until),
             evidence.and_then(|now| now.probes.as_ref()).and_then(|probes| probes.due()),
             self.timer_due(unit),

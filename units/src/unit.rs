@@ -29,6 +29,8 @@ pub(crate) struct Unit {
     pub(crate) goal: Goal,
     /// The need that keeps it down although the goal is up.
     pub(crate) held: Option<UnitId>,
+    /// The need about which people were told; forgotten at the next run.
+    pub(crate) told_held: Option<UnitId>,
     /// An operator stopped it; nothing but a start brings it back.
     pub(crate) pinned: bool,
     /// Where it is.
@@ -45,8 +47,8 @@ pub(crate) struct Unit {
     pub(crate) history: History,
     /// The end of `JobTimeoutSec=`, while it is coming up.
     pub(crate) job_until: Option<Duration>,
-    /// The latest time at which an idle unit starts even if others are busy.
-    pub(crate) idle_until: Option<Duration>,
+    /// How far its waiting for others is, if it is of type idle.
+    pub(crate) idle: Idle,
     /// Requests that wait for this unit.
     pub(crate) asks: Vec<Ask>,
     /// The unit whose change is awaited.
@@ -61,6 +63,24 @@ pub(crate) struct Unit {
     pub(crate) queued: bool,
     /// It changed in this step.
     pub(crate) dirty: bool,
+}
+
+/// A unit of type idle lets others go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Idle {
+    /// It does not wait, or not yet.
+    #[default]
+    No,
+    /// Until then at the latest.
+    Until(Duration),
+    /// It waited long enough.
+    Over,
+}
+
+impl Idle {
+    pub(crate) fn until(self) -> Option<Duration> {
+        if let Idle::Until(until) = self { Some(until) } else { None }
+    }
 }
 
 /// What a kind keeps besides the common fields.
@@ -149,6 +169,7 @@ impl Unit {
             removed: false,
             goal: Goal::Down,
             held: None,
+            told_held: None,
             pinned: false,
             state: State::Down,
             since: now,
@@ -157,7 +178,7 @@ impl Unit {
             now: None,
             history: History::default(),
             job_until: None,
-            idle_until: None,
+            idle: Idle::No,
             asks: Vec::new(),
             blocked_on: None,
             kept: Vec::new(),

@@ -114,3 +114,29 @@ pub(super) const TOP: &[Key] = &[
     key("mount", triggers::mount).of(Of::Only(Mount)),
     key("target", triggers::target).of(Of::Only(Target)),
 ];
+
+/// The names of all keys with the tables that they stand in, for a test of the documentation.
+#[cfg(test)]
+pub(super) fn names() -> Vec<String> {
+    let tables: &[(&str, &[Key])] = &[
+        ("", TOP),
+        ("placement.", unit::PLACEMENT),
+        ("hooks.", process::HOOKS),
+        ("directories.", process::DIRECTORIES),
+        ("restart.", restart::RESTART),
+        ("start-limit.", restart::START_LIMIT),
+        ("stop.", restart::STOP),
+        ("probes.", probes::PROBES),
+        ("probes.*.", probes::PROBE),
+        ("limits.", limits::LIMITS),
+        ("capabilities.", container::CAPABILITIES),
+        ("timer.", triggers::TIMER),
+        ("socket.", triggers::SOCKET),
+        ("mount.", triggers::MOUNT),
+    ];
+    let full = |(table, keys): &(&str, &'static [Key])| {
+        let table = (*table).to_owned();
+        keys.iter().map(move |key| format!("{table}{}", key.name)).collect::<Vec<_>>()
+    };
+    tables.iter().flat_map(full).collect()
+}

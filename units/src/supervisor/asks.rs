@@ -86,7 +86,6 @@ impl Supervisor {
     fn on_start(&mut self, ticket: Ticket, id: UnitId) {
         let unit = self.unit(id);
         let already = unit.state.is_up() && unit.aim() == Aim::Up;
-        self.cancel_stops(id);
         if let Err(why) = self.want(id) {
             return self.answer(ticket, Answer::Failed(why));
         }
@@ -108,7 +107,6 @@ impl Supervisor {
     }
 
     fn on_restart(&mut self, ticket: Ticket, id: UnitId) {
-        self.cancel_stops(id);
         if let Err(why) = self.again(id) {
             return self.answer(ticket, Answer::Failed(why));
         }
@@ -198,9 +196,11 @@ impl Supervisor {
     fn ask(&mut self, id: UnitId, ticket: Ticket, kind: AskKind) {
         let unit = self.change(id);
         unit.asks.push(Ask { ticket, kind });
-        let state = unit.state;
+        let (state, aim) = (unit.state, unit.aim());
+        // It may be held by what will not change.
+        self.enqueue(id);
         match kind {
-            AskKind::Start if state.is_up() && unit.aim() == Aim::Up => self.answer_started(id),
+            AskKind::Start if state.is_up() && aim == Aim::Up => self.answer_started(id),
             AskKind::Stop if state.at_rest() => self.answer_stops(id, true),
             AskKind::Start | AskKind::Stop | AskKind::Reload | AskKind::ReloadNext => {}
         }
@@ -253,7 +253,7 @@ impl Supervisor {
     }
 
     /// A stop that did not begin yet is void when somebody wants the unit up.
-    fn cancel_stops(&mut self, id: UnitId) {
+    pub(super) fn cancel_stops(&mut self, id: UnitId) {
         if !self.unit(id).state.is_stopping() {
             self.answer_asks(id, AskKind::Stop, &Answer::Cancelled);
         }

@@ -14,7 +14,7 @@ use crate::run::{Phase, Role, UnitId};
 use crate::service::{Command, Commands, Service, Startup, TimeoutMode};
 use crate::spec::Body;
 use crate::state::{State, Until};
-use crate::unit::Part;
+use crate::unit::{Idle, Part};
 
 /// How a run stands, by what its processes did and what its type makes of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ impl Supervisor {
         let unit = self.change(id);
         unit.run += 1;
         unit.now = Some(Box::new(Evidence::default()));
-        unit.idle_until = None;
+        unit.idle = Idle::No;
+        unit.told_held = None;
         unit.history.finished = false;
         let spec = unit.spec.clone();
         let conditions = !spec.conditions.is_empty();

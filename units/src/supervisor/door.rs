@@ -12,7 +12,7 @@ use crate::note::NoteKind;
 use crate::run::{ExitStatus, Phase, Role, Run, Ticket, UnitId};
 use crate::service::{OomPolicy, Service, Signal, Startup};
 use crate::state::State;
-use crate::unit::Part;
+use crate::unit::{Idle, Part};
 
 impl Supervisor {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -63,7 +63,7 @@ impl Supervisor {
         let unit = self.change(id);
         let due = |at: Option<std::time::Duration>| at.is_some_and(|at| at <= now);
         let (state, job, idle) =
-            (due(unit.state.until()), due(unit.job_until), due(unit.idle_until));
+            (due(unit.state.until()), due(unit.job_until), due(unit.idle.until()));
         let evidence = unit.now.as_ref();
         let watchdog = due(evidence.and_then(|now| now.watchdog).map(|watchdog| watchdog.until));
         if job {
@@ -73,6 +73,7 @@ impl Supervisor {
             self.apply(id, Cause::Deadline);
         }
         if idle {
+            self.change(id).idle = Idle::Over;
             self.enqueue(id);
         }
         if watchdog && self.unit(id).now.as_ref().is_some_and(|now| now.watchdog.is_some()) {

@@ -98,6 +98,7 @@ impl Supervisor {
 
     /// Sets the goal to up, and wakes the unit if it is at rest.
     fn raise(&mut self, id: UnitId, explicit: bool) {
+        self.cancel_stops(id);
         let unit = self.change(id);
         unit.pinned = false;
         if explicit {
@@ -106,8 +107,9 @@ impl Supervisor {
         let state = unit.state;
         let was_down = unit.goal == Goal::Down;
         // What goes down must come to rest before it can come up again.
-        unit.goal =
-            if state.is_stopping() && (was_down || explicit) { Goal::Again } else { Goal::Up };
+        let turns = state.is_stopping() && (was_down || explicit);
+        let restarts = state.is_active() && unit.goal == Goal::Again;
+        unit.goal = if turns || restarts { Goal::Again } else { Goal::Up };
         if state.at_rest() || (explicit && matches!(state, State::Backoff { .. })) {
             self.apply(id, Cause::Wanted);
         } else if was_down {
@@ -163,9 +165,12 @@ impl Supervisor {
             return false;
         }
         let active = unit.state.is_active();
-        self.change(id).held = Some(need);
-        let why = self.explain(id);
-        self.warn(id, why.to_string());
+        let unit = self.change(id);
+        unit.held = Some(need);
+        if unit.told_held.replace(need) != Some(need) {
+            let why = self.explain(id);
+            self.warn(id, why.to_string());
+        }
         self.fail_asks(id);
         self.enqueue(id);
         self.stir(id);

@@ -1,6 +1,7 @@
 //! What others get to see: status, explanations, the variables of commands.
 
 use super::Supervisor;
+use super::climb::Pulse;
 use crate::evidence::Evidence;
 use crate::limits::EXPLAIN_DEPTH_MAX;
 use crate::note::StateName;
@@ -69,6 +70,9 @@ impl Supervisor {
         let unit = self.unit(id);
         if let Some(fault) = unit.now.as_ref().and_then(|now| now.fault) {
             return fault.to_string();
+        }
+        if self.pulse(id) == Pulse::Finished {
+            return "finished".into();
         }
         match (unit.goal, unit.held) {
             (_, Some(_)) => self.explain(id).into(),

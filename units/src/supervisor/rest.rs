@@ -14,7 +14,7 @@ use crate::run::{ExitStatus, UnitId};
 use crate::service::{ExitSet, PreserveMode, Restart, RestartPolicy, Service, Signal, Startup};
 use crate::spec::PowerAction;
 use crate::state::State;
-use crate::unit::{AskKind, Part};
+use crate::unit::{AskKind, Idle, Part};
 
 /// Where a run leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +175,7 @@ impl Supervisor {
         let unit = self.change(id);
         unit.history.rested = Some(now);
         unit.job_until = None;
-        unit.idle_until = None;
+        unit.idle = Idle::No;
         unit.held = None;
         if state != State::Failed {
             unit.goal = Goal::Down;

@@ -12,7 +12,7 @@ use crate::limits::UNITS_MAX;
 use crate::name::{UnitKind, UnitName};
 use crate::probe_watch::ProbeWatch;
 use crate::record::{PartRecord, Record, flag, span};
-use crate::run::{Phase, Role, UnitId};
+use crate::run::{Phase, Role, Run, UnitId};
 use crate::service::{PreserveMode, Service, Startup};
 use crate::socket::SocketNow;
 use crate::spec::{Body, Spec};
@@ -114,6 +114,7 @@ impl Supervisor {
     /// The shore that had our orders is gone: what it may not have done is ordered once more.
     fn order_again(&mut self, id: UnitId) {
         self.enqueue(id);
+        self.release_older(id);
         let state = self.unit(id).state;
         match state {
             State::Down
@@ -188,6 +189,16 @@ impl Supervisor {
             && forks
         {
             self.order(Action::AdoptMain { run, pid });
+        }
+    }
+
+    /// The run before the present one is over in any case, but its release may have been lost.
+    fn release_older(&mut self, id: UnitId) {
+        let unit = self.unit(id);
+        let runs = unit.now.is_some() && unit.service().is_some();
+        if runs && unit.run > 1 {
+            let run = Run { unit: id, number: unit.run - 1 };
+            self.order(Action::Release { run, drop_descriptors: false, restarting: true });
         }
     }
 

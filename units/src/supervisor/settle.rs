@@ -1,5 +1,7 @@
 //! The second phase of a step: each unit whose surroundings changed is considered until nothing changes.
 
+use std::collections::VecDeque;
+
 use super::Supervisor;
 use crate::goal::{Aim, Goal};
 use crate::graph::{Edge, Link};
@@ -8,7 +10,7 @@ use crate::next::Cause;
 use crate::run::UnitId;
 use crate::service::Startup;
 use crate::state::State;
-use crate::unit::{NOWHERE, Unit};
+use crate::unit::{Idle, NOWHERE, Unit};
 
 /// How a unit looks to one that is ordered after it, or needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) enum Standing {
     OnWay,
     /// On the way down, or about to be.
     Leaving,
+    /// The same, but only to come up again.
+    Turning,
     /// Not without somebody's doing, or not soon.
     Dead,
 }
@@ -33,18 +37,30 @@ enum Obstacle {
 
 impl Supervisor {
     pub(super) fn settle(&mut self) {
-        let mut turns = SETTLE_TURNS_PER_UNIT_MAX * (self.units.len() + 1);
-        while let Some(id) = self.queue.pop_front() {
-            let Some(unit) = self.get_mut(id) else { continue };
-            unit.queued = false;
-            self.consider(id);
-            turns -= 1;
-            if turns == 0 {
-                // Definitions that chase each other must not stop the machine; the next step goes on.
-                self.warn(id, "the units do not settle: definitions chase each other".into());
+        let mut ready = VecDeque::new();
+        for _ in 0..SETTLE_TURNS_PER_UNIT_MAX * (self.units.len() + 1) {
+            // First who comes back: a unit that starts must see all that are on their way.
+            if let Some(id) = self.queue.pop_front() {
+                if !self.is_held_waiting(id) || !self.consider_release(id) {
+                    ready.push_back(id);
+                }
+            } else if let Some(id) = ready.pop_front() {
+                self.consider(id);
+            } else {
                 return;
             }
         }
+        // Definitions that chase each other must not stop the machine: it goes on at the next step.
+        self.queue.extend(ready);
+        if let Some(id) = self.queue.iter().copied().find(|id| self.get(*id).is_some()) {
+            self.warn(id, "the units do not settle: definitions chase each other".into());
+        }
+    }
+
+    fn is_held_waiting(&self, id: UnitId) -> bool {
+        self.get(id).is_some_and(|unit| {
+            unit.state == State::Waiting && unit.goal == Goal::Up && unit.held.is_some()
+        })
     }
 
     /// The units that watch this one are considered again.
@@ -57,8 +73,9 @@ impl Supervisor {
         }
         for place in 0..self.graph.out(id).len() {
             let Edge { link, unit } = self.graph.out(id)[place];
-            let blocked = self.get(unit).is_some_and(|other| other.blocked_on == Some(id));
-            if blocked || (link == Link::Triggers) {
+            let other = self.get(unit);
+            let awaits = other.is_some_and(|o| o.blocked_on == Some(id) || o.held == Some(id));
+            if awaits || link == Link::Triggers {
                 self.enqueue(unit);
             }
         }
@@ -74,10 +91,11 @@ impl Supervisor {
     }
 
     fn consider(&mut self, id: UnitId) {
-        let unit = self.unit(id);
+        let Some(unit) = self.get_mut(id) else { return };
+        unit.queued = false;
         match (unit.aim(), unit.state) {
             (Aim::Up, State::Waiting) => self.consider_start(id),
-            (Aim::DownFirst, State::Waiting) if unit.held.is_some() => self.consider_release(id),
+            (Aim::DownFirst, State::Waiting) => self.consider_held(id),
             (Aim::Down, State::Waiting | State::Backoff { .. }) => {
                 self.apply(id, Cause::Unwanted);
             }
@@ -104,11 +122,12 @@ impl Supervisor {
         if !idle || self.busy == 0 {
             return false;
         }
-        let now = self.now;
+        let until = self.now + IDLE_WAIT_MAX;
         let unit = self.change(id);
-        let until = *unit.idle_until.get_or_insert(now + IDLE_WAIT_MAX);
-        if until <= now {
-            return false;
+        match unit.idle {
+            Idle::Over => return false,
+            Idle::No => unit.idle = Idle::Until(until),
+            Idle::Until(_) => {}
         }
         self.idlers.insert(id);
         true
@@ -130,7 +149,9 @@ impl Supervisor {
         let ordered = edge.link == Link::After || self.graph.is_after(id, other);
         let standing = self.standing_for(edge);
         match (edge.link, standing) {
-            (Link::After, Standing::OnWay | Standing::Leaving) => Some(Obstacle::Wait(other)),
+            (Link::After, Standing::OnWay | Standing::Leaving | Standing::Turning) => {
+                Some(Obstacle::Wait(other))
+            }
             // Without an order the need is started alongside; only a bond cares how it fares.
             (Link::Requires, Standing::Dead | Standing::Leaving) if ordered => {
                 Some(Obstacle::Dead(other))
@@ -138,9 +159,12 @@ impl Supervisor {
             (Link::BindsTo | Link::Requisite, Standing::Dead | Standing::Leaving) => {
                 Some(Obstacle::Dead(other))
             }
-            (Link::Requires | Link::BindsTo | Link::Requisite, Standing::OnWay) if ordered => {
+            (Link::Requires | Link::BindsTo | Link::Requisite, Standing::OnWay | Standing::Turning)
+                if ordered =>
+            {
                 Some(Obstacle::Wait(other))
             }
+            (Link::BindsTo | Link::Requisite, Standing::Turning) => Some(Obstacle::Wait(other)),
             _ => None,
         }
     }
@@ -179,7 +203,8 @@ impl Supervisor {
             }
             (State::Backoff { .. }, _) => Standing::Dead,
             (_, Aim::Up) => Standing::OnWay,
-            (_, Aim::Down | Aim::DownFirst) => Standing::Leaving,
+            (_, Aim::DownFirst) => Standing::Turning,
+            (_, Aim::Down) => Standing::Leaving,
         }
     }
 
@@ -188,6 +213,10 @@ impl Supervisor {
     }
 
     fn consider_stop(&mut self, id: UnitId) {
+        // What is not up yet is needed by nobody: its start is broken off at once.
+        if self.unit(id).state.is_starting() {
+            return self.apply(id, Cause::Unwanted);
+        }
         // Who is ordered after us and stops too, stops first.
         let mut behind = self.graph.back(id).iter().filter(|edge| edge.link == Link::After);
         match behind.find(|edge| self.is_leaving(edge.unit)).map(|edge| edge.unit) {
@@ -196,40 +225,49 @@ impl Supervisor {
         }
     }
 
-    /// A held unit comes back when all that it needs is there again.
-    fn consider_release(&mut self, id: UnitId) {
-        let Some(blocking) = self.blocking_need(id) else {
-            self.change(id).held = None;
-            self.enqueue(id);
-            self.stir(id);
-            return;
-        };
-        self.change(id).held = Some(blocking);
-        let dead = self.get(blocking).is_none_or(|u| self.standing(u) == Standing::Dead);
-        if dead && !self.release_ring(id) {
+    /// A held unit comes back when all that it needs is there again. Returns whether it does.
+    fn consider_release(&mut self, id: UnitId) -> bool {
+        if let Some((need, _)) = self.blocking_need(id) {
+            self.change(id).held = Some(need);
+            return self.release_ring(id);
+        }
+        let unit = self.change(id);
+        unit.held = None;
+        unit.queued = false;
+        self.enqueue(id);
+        self.stir(id);
+        true
+    }
+
+    /// A unit stays held: who waits for it hears so, unless the need is about to change.
+    fn consider_held(&mut self, id: UnitId) {
+        if self.blocking_need(id).is_some_and(|(_, standing)| standing == Standing::Dead) {
             self.fail_asks(id);
         }
     }
 
-    /// The first need that is not there: the one that holds already, if it still does.
-    fn blocking_need(&self, id: UnitId) -> Option<UnitId> {
+    /// The need that is not there, and how it stands: the one that holds already, if it still does.
+    fn blocking_need(&self, id: UnitId) -> Option<(UnitId, Standing)> {
         let holder = self.unit(id).held;
-        let lacking = |edge: &&Edge| {
-            let matters =
-                edge.link.is_hard() || (edge.link == Link::PartOf && Some(edge.unit) == holder);
-            matters && self.standing_for(**edge) != Standing::Satisfied
-        };
-        let mut needs: Vec<UnitId> =
-            self.graph.out(id).iter().filter(lacking).map(|edge| edge.unit).collect();
+        let needs = self.graph.out(id).iter().filter(|edge| {
+            edge.link.is_hard() || (edge.link == Link::PartOf && Some(edge.unit) == holder)
+        });
         // Another end may take us with it without being named by us.
-        let mut takers = self.graph.back(id).iter().filter(|edge| edge.link == Link::StopsAlso);
-        if let Some(taker) = takers.find(|edge| Some(edge.unit) == holder)
-            && self.standing_for(*taker) != Standing::Satisfied
-        {
-            needs.push(taker.unit);
-        }
-        let same = needs.iter().copied().find(|need| Some(*need) == holder);
-        same.or_else(|| needs.first().copied())
+        let takers = self.graph.back(id).iter();
+        let takers = takers.filter(|e| e.link == Link::StopsAlso && Some(e.unit) == holder);
+        let mut blocking = needs.chain(takers).filter_map(|edge| {
+            let standing = self.standing_for(*edge);
+            let blocks = match standing {
+                Standing::Satisfied => false,
+                // What is on its way is waited for in order; without an order it must be there.
+                Standing::OnWay | Standing::Turning => !self.graph.is_after(id, edge.unit),
+                Standing::Leaving | Standing::Dead => true,
+            };
+            blocks.then_some((edge.unit, standing))
+        });
+        let first = blocking.next()?;
+        let same = blocking.find(|(need, _)| Some(*need) == holder);
+        Some(same.filter(|_| Some(first.0) != holder).unwrap_or(first))
     }
 
     /// Units that hold each other in a ring would wait for ever; when all of them wait, all are let go.
@@ -251,7 +289,9 @@ impl Supervisor {
             ring.push(holder);
         }
         for id in ring {
-            self.change(id).held = None;
+            let unit = self.change(id);
+            unit.held = None;
+            unit.queued = false;
             self.enqueue(id);
         }
         true

@@ -1,0 +1,97 @@
+//! `cargo sim`: worlds from seeds.
+//!
+//! `cargo sim 42` replays one seed and prints each order; `cargo sim --seeds 2000 [--from N]` runs many. Exit code
+//! 0: all is well; 127: the supervisor panicked; 128: something never happened that must; 129: something happened
+//! that must not. The seed is printed in each case.
+
+use std::process::exit;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tests::simulation::{Failure, Report, run};
+
+const USAGE: &str = "usage: sim SEED | sim --seeds COUNT [--from SEED]";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| usage());
+    match words.as_slice() {
+        [seed] if *seed != "--help" => one(number(seed)),
+        ["--seeds", count] => many(0, number(count)),
+        ["--seeds", count, "--from", first] => many(number(first), number(count)),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("{USAGE}");
+    exit(2);
+}
+
+fn one(seed: u64) {
+    name_the_seed_on_panic(seed);
+    match run(seed, true) {
+        Ok(report) => println!("seed {seed}: {report:?}"),
+        Err(failure) => fail(seed, &failure),
+    }
+}
+
+fn many(first: u64, count: u64) {
+    let began = Instant::now();
+    let next = AtomicU64::new(first);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let reports: Vec<Vec<Report>> = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| work(&next, first + count))).collect();
+        workers.into_iter().map(|worker| worker.join().expect("a panic ends the program")).collect()
+    });
+    let all = || reports.iter().flatten();
+    let hours = all().map(|report| report.lived.as_secs()).sum::<u64>() / 3600;
+    let facts: u64 = all().map(|report| report.facts).sum();
+    let deaths: u64 = all().map(|report| u64::from(report.deaths)).sum();
+    let runs: u64 = all().map(|report| report.runs).sum();
+    println!(
+        "{count} seeds are well: {hours} hours of virtual time, {facts} facts, {runs} runs, {deaths} deaths of \
+         PID 1, in {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+fn work(next: &AtomicU64, end: u64) -> Vec<Report> {
+    let mut reports = Vec::new();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return reports;
+        }
+        name_the_seed_on_panic(seed);
+        match run(seed, false) {
+            Ok(report) => reports.push(report),
+            Err(failure) => fail(seed, &failure),
+        }
+    }
+}
+
+fn fail(seed: u64, failure: &Failure) -> ! {
+    eprintln!("seed {seed}: {failure}");
+    eprintln!("replay: cargo sim {seed}");
+    exit(match failure {
+        Failure::Liveness(_) => 128,
+        Failure::Safety(_) => 129,
+    });
+}
+
+thread_local! {
+    static SEED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+fn name_the_seed_on_panic(seed: u64) {
+    SEED.set(seed);
+    std::panic::set_hook(Box::new(|what| {
+        let seed = SEED.get();
+        eprintln!("seed {seed}: {what}");
+        eprintln!("replay: cargo sim {seed}");
+        exit(127);
+    }));
+}
