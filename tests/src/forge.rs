@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use units::compact::List;
 use units::probe::{Probe, ProbeAction, Probes};
 use units::service::{
     Command, KillMode, OomPolicy, Restart, RestartPolicy, Service, Signal, Startup, TimeoutMode,
     Timeouts,
 };
 use units::spec::{
-    Condition, ConditionTest, Elapse, Mount, Relation, RelationKind, Socket, Spec, StartLimit, Timer,
+    Condition, ConditionTest, Elapse, Mount, Relation, RelationKind, Socket, Spec, StartLimit,
+    Timer,
 };
 use units::{Body, UnitKind, UnitName};
 
@@ -181,7 +183,7 @@ fn startup(prng: &mut Prng) -> Startup {
     }
 }
 
-fn commands(prng: &mut Prng, least: usize, most: usize) -> Vec<Command> {
+fn commands(prng: &mut Prng, least: usize, most: usize) -> List<Command> {
     let count = if prng.chance(30) { most } else { least };
     let command = |ignore_failure| Command {
         program: "/bin/program".into(),

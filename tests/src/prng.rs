@@ -14,7 +14,7 @@ impl Prng {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,12 +25,12 @@ impl Prng {
     /// A number below `end`, which must not be zero.
     pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).expect("sizes fit");
-        usize::try_from(self.next() % end).expect("below a size")
+        usize::try_from(self.draw() % end).expect("below a size")
     }
 
     /// Happens in so many of a hundred cases.
     pub fn chance(&mut self, percent: u32) -> bool {
-        self.next() % 100 < u64::from(percent)
+        self.draw() % 100 < u64::from(percent)
     }
 
     /// One of several.
@@ -46,6 +46,6 @@ impl Prng {
         let steps = 64 - (high / low).leading_zeros();
         let shift = self.below(usize::try_from(steps).expect("small").max(1));
         let base = low << shift;
-        Duration::from_micros((base + self.next() % base.max(1)).clamp(low, high))
+        Duration::from_micros((base + self.draw() % base.max(1)).clamp(low, high))
     }
 }

@@ -96,7 +96,8 @@ pub fn run_with<B: Brain>(
         println!("{options:#?}");
         specs.iter().for_each(|spec| println!("{}", transcript::describe(spec)));
     }
-    let facts = Facts { machine_seed: seed, boot_unix_us: 1_700_000_000_000_000, ..Facts::default() };
+    let facts =
+        Facts { machine_seed: seed, boot_unix_us: 1_700_000_000_000_000, ..Facts::default() };
     let brain = make(facts.clone(), &specs);
     let director = SeedDirector::new(prng, options, &specs);
     let mut world = World::new(brain, director, facts);
@@ -239,7 +240,9 @@ fn is_settled(unit: &UnitView<'_>) -> bool {
     match unit.state {
         StateName::Down | StateName::Skipped | StateName::Failed | StateName::Up => true,
         StateName::Waiting => is_held(unit),
-        StateName::Starting | StateName::Reloading | StateName::Stopping | StateName::Backoff => false,
+        StateName::Starting | StateName::Reloading | StateName::Stopping | StateName::Backoff => {
+            false
+        }
     }
 }
 
@@ -355,7 +358,8 @@ fn echo<B: Brain>(world: &mut SeedWorld<B>, told: &VecDeque<Event>) -> Result<()
         return Ok(());
     }
     let event = told[world.director.prng.below(told.len())].clone();
-    let (Event::Exited { run, .. } | Event::Emptied { run } | Event::OutOfMemory { run, .. }) = event
+    let (Event::Exited { run, .. } | Event::Emptied { run } | Event::OutOfMemory { run, .. }) =
+        event
     else {
         return Ok(());
     };

@@ -96,9 +96,9 @@ impl SeedDirector {
     /// A director for these definitions.
     #[must_use]
     pub fn new(prng: Prng, options: Options, specs: &[Spec]) -> SeedDirector {
-        let services = specs.iter().filter_map(|spec| {
-            spec.service().map(|service| (spec.name.clone(), service.clone()))
-        });
+        let services = specs
+            .iter()
+            .filter_map(|spec| spec.service().map(|service| (spec.name.clone(), service.clone())));
         SeedDirector { prng, options, healed: false, services: services.collect() }
     }
 

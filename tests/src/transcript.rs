@@ -66,7 +66,9 @@ pub fn words(supervisor: &Supervisor, action: &Action) -> Option<String> {
             format!("  release {}{why}", run_of(run))
         }
         Action::FindMain { run, .. } => format!("  find main process of {}", run_of(run)),
-        Action::AdoptMain { run, pid } => format!("  adopt {pid} as main process of {}", run_of(run)),
+        Action::AdoptMain { run, pid } => {
+            format!("  adopt {pid} as main process of {}", run_of(run))
+        }
         Action::Probe { .. } | Action::Record { .. } | Action::Answer { .. } => return None,
         Action::SetLimits { run } => format!("  set limits of {}", run_of(run)),
         Action::Mount { unit, .. } => format!("  mount {}", named(*unit)),
@@ -76,7 +78,9 @@ pub fn words(supervisor: &Supervisor, action: &Action) -> Option<String> {
         Action::Watch { unit, on: false } => format!("  stop watching {}", named(*unit)),
         Action::Close { unit } => format!("  close {}", named(*unit)),
         Action::Hang { connection } => format!("  hang up connection {connection}"),
-        Action::Keep { unit, number, name, .. } => format!("  keep {number} {name} for {}", named(*unit)),
+        Action::Keep { unit, number, name, .. } => {
+            format!("  keep {number} {name} for {}", named(*unit))
+        }
         Action::Drop { unit, number } => format!("  drop {number} of {}", named(*unit)),
         Action::Stamp { unit, .. } => format!("  stamp {}", named(*unit)),
         Action::Instantiate { unit, then } => format!("  instantiate {unit} to {}", request(then)),

@@ -410,7 +410,8 @@ impl<B: Brain, D: Director> World<B, D> {
 
     /// A process of a unit takes the calls that wait at its sockets.
     fn take_calls(&mut self, name: &UnitName) {
-        let listens = |spec: &&Spec| matches!(&spec.body, Body::Socket(socket) if socket.unit == *name);
+        let listens =
+            |spec: &&Spec| matches!(&spec.body, Body::Socket(socket) if socket.unit == *name);
         let sockets: Vec<UnitName> =
             self.specs.iter().filter(listens).map(|spec| spec.name.clone()).collect();
         for socket in sockets {

@@ -8,7 +8,7 @@ use units::event::{Event, KillTarget, Notification, Outcome, Request};
 use units::goal::Goal;
 use units::note::{Note, NoteKind, StateName};
 use units::run::{Run, Ticket, UnitId};
-use units::service::{OomPolicy, Signal, Startup};
+use units::service::{OomPolicy, Service, Signal, Startup};
 use units::spec::RelationKind;
 
 use super::order::{is_held, says};
@@ -84,8 +84,10 @@ impl Healthy {
         if !is_up {
             self.left_up.insert(id, seen.now);
         }
-        if matches!(to, StateName::Down | StateName::Failed | StateName::Waiting | StateName::Backoff)
-        {
+        if matches!(
+            to,
+            StateName::Down | StateName::Failed | StateName::Waiting | StateName::Backoff
+        ) {
             self.up.remove(&id);
         }
     }
@@ -110,9 +112,8 @@ impl Healthy {
         signal: Signal,
     ) -> Result<(), Violation> {
         let service = seen.spec(run.unit).and_then(|spec| spec.service());
-        let reloads = service.is_some_and(
-            |service| matches!(service.startup, Startup::NotifyReload { signal: own } if own == signal),
-        );
+        let own = |service: &Service| service.startup == Startup::NotifyReload { signal };
+        let reloads = service.is_some_and(own);
         let harmless = signal == Signal::CONT || target == KillTarget::Control || reloads;
         if harmless || self.asked.remove(&run.unit) {
             return Ok(());

@@ -39,7 +39,11 @@ impl Checker for Order {
                 Ok(())
             }
             Action::Prepare { run, .. } => {
-                if self.begun.insert(*run) { self.check_start(seen, run.unit) } else { Ok(()) }
+                if self.begun.insert(*run) {
+                    self.check_start(seen, run.unit)
+                } else {
+                    Ok(())
+                }
             }
             Action::Note(Note { unit, what: NoteKind::State { from, to, cause }, .. }) => {
                 // A fault waits for nobody.

@@ -17,7 +17,8 @@ impl Checker for Records {
         for id in seen.supervisor.ids() {
             let record = seen.supervisor.record(id);
             if record.as_ref() != seen.records.get(&id) {
-                let text = format!("{record:?} is not what would survive: {:?}", seen.records.get(&id));
+                let text =
+                    format!("{record:?} is not what would survive: {:?}", seen.records.get(&id));
                 return Err(Violation { checker: "records", text });
             }
             let (run, before) = (record.map_or(0, |record| record.run), self.before.remove(&id));

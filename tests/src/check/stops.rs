@@ -25,7 +25,8 @@ pub struct Stops {
 
 impl Checker for Stops {
     fn on_fact(&mut self, _seen: &Seen<'_>, event: &Event) -> Result<(), Violation> {
-        if let Event::Notified { run, notification: Notification::ExtendTimeoutUs(us), .. } = event {
+        if let Event::Notified { run, notification: Notification::ExtendTimeoutUs(us), .. } = event
+        {
             *self.extended.entry(run.unit).or_default() += Duration::from_micros(*us);
         }
         Ok(())

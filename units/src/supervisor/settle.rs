@@ -159,11 +159,10 @@ impl Supervisor {
             (Link::BindsTo | Link::Requisite, Standing::Dead | Standing::Leaving) => {
                 Some(Obstacle::Dead(other))
             }
-            (Link::Requires | Link::BindsTo | Link::Requisite, Standing::OnWay | Standing::Turning)
-                if ordered =>
-            {
-                Some(Obstacle::Wait(other))
-            }
+            (
+                Link::Requires | Link::BindsTo | Link::Requisite,
+                Standing::OnWay | Standing::Turning,
+            ) if ordered => Some(Obstacle::Wait(other)),
             (Link::BindsTo | Link::Requisite, Standing::Turning) => Some(Obstacle::Wait(other)),
             _ => None,
         }

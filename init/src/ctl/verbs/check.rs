@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use units::source::{LoadOptions, SourceFile};
 use units::check::Checked;
+use units::source::{LoadOptions, SourceFile};
 use units::systemd::Treatment;
 use units::{Diagnostic, Severity, check as check_files};
 
@@ -87,7 +87,9 @@ fn directives(checked: &Checked, ours: &BTreeSet<&str>) -> String {
     let honoured = count(|treatment| matches!(treatment, Treatment::Honoured));
     let translated = count(|treatment| matches!(treatment, Treatment::Translated(_)));
     let others = all - honoured - translated;
-    format!("of {all} settings {honoured} are honoured, {translated} translated, {others} without effect\n")
+    format!(
+        "of {all} settings {honoured} are honoured, {translated} translated, {others} without effect\n"
+    )
 }
 
 fn summary(session: &Session, files: usize, errors: usize, warnings: usize) -> String {

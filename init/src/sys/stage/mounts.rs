@@ -319,7 +319,7 @@ fn source_tree(source: &str, create: bool, recursive: bool) -> Result<OwnedFd, E
 /// a directory that the image gives to a user can be written by that user, as with other engines.
 fn take_after(source: &str, covered: &OwnedFd, space: Option<&UserSpace>) -> Result<(), Errno> {
     let stat = fstat(covered)?;
-    let inside = |id: u32| id.checked_sub(users::outside(space, 0)).unwrap_or(0);
+    let inside = |id: u32| id.saturating_sub(users::outside(space, 0));
     let owner = (Uid::from_raw(inside(stat.st_uid)), Gid::from_raw(inside(stat.st_gid)));
     chown(source, Some(owner.0), Some(owner.1))?;
     chmod(source, Mode::from_raw_mode(stat.st_mode & 0o7777))
