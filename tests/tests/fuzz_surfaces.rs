@@ -1,6 +1,8 @@
 //! Hostile bytes at the doors of PID 1 and of its readers: frames of the wire, the log memory of an
 //! earlier life, segments on a disk, records of the kernel's ring.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 use init::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use init::logs::layout::Layout;
 use init::logs::merge::{Item, SourceCursor};

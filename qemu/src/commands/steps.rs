@@ -34,7 +34,7 @@ pub(crate) const STEPS: &[Step] = &[
     cargo("unit tests", &["test", "--workspace", "--lib", "--bins"]),
     cargo("examples in the documentation", &["test", "--workspace", "--doc"]),
     cargo(
-        "rules of the house, oracles, crash memory",
+        "rules of the house, oracles, crash memory, hostile input",
         &[
             "test",
             "--workspace",
@@ -46,6 +46,12 @@ pub(crate) const STEPS: &[Step] = &[
             "demo_units",
             "--test",
             "vault",
+            "--test",
+            "spec_size",
+            "--test",
+            "fuzz_units",
+            "--test",
+            "fuzz_surfaces",
         ],
     ),
     cargo("real unit files, a sample", &["corpus", "--sample", "20"]),
