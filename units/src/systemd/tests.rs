@@ -97,7 +97,7 @@ fn surroundings() {
 fn sandboxes() {
     check("ProtectSystem=strict\nProtectHome=tmpfs", "protect_system: Strict, protect_home: Tmpfs");
     check("PrivateDevices=yes", "device_policy: Closed");
-    check("PrivateDevices=yes", "capabilities_bounding: Some(2199023124479)");
+    check("PrivateDevices=yes", "capabilities_bounding: Some(2198888906751)");
     check("DynamicUser=yes", "user: Some(\"x\"), group: Some(\"x\")");
     check("DynamicUser=yes", "protect_system: Strict, protect_home: ReadOnly, private_tmp: true");
     check(
