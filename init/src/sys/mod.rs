@@ -34,6 +34,7 @@ pub mod pid1;
 mod processes;
 mod reap;
 mod reexec;
+mod resident;
 mod resume;
 mod run;
 mod signals;

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll};
 
-use crate::limits::{EVENTS_PER_POLL_MAX, READ_BYTES_MAX};
+use crate::limits::{EVENTS_PER_POLL_MAX, QUIET_BEFORE_REST, READ_BYTES_MAX};
 use units::run::Run;
 
 use crate::node::action::{Action, Outbox, Power};
 use crate::node::{Event, Node, journal};
-use crate::sys::clock;
 use crate::sys::groups::{self, Groups};
 use crate::sys::logs::LogFile;
 use crate::sys::outward::Voices;
@@ -22,6 +21,7 @@ use crate::sys::sources::{Source, Sources};
 use crate::sys::survive::Keeper;
 use crate::sys::token::Token;
 use crate::sys::workers::Workers;
+use crate::sys::{clock, resident};
 use crate::vault::{Operation, OperationCode};
 
 /// Everything that PID 1 holds of the world, and the node that decides.
@@ -58,6 +58,8 @@ pub(crate) struct Shore {
     pub(crate) logs: LogFile,
     /// Consoles, kernel log, watchdog.
     pub(crate) voices: Voices,
+    /// When to let go of the program's pages; `None` when that is done.
+    rest_due: Option<Duration>,
     /// What the next image must know.
     pub(crate) keeper: Keeper,
     /// A replacement of the program that is under way.
@@ -104,6 +106,7 @@ impl Shore {
             power: None,
             logs,
             voices,
+            rest_due: None,
             keeper,
             replacement: None,
             buffer: vec![0; READ_BYTES_MAX],
@@ -134,6 +137,7 @@ impl Shore {
         }
         self.now = clock::since_boot();
         let woken = self.now;
+        self.rest(events.is_empty());
         let mut ready: Vec<Token> = std::mem::take(&mut self.hot);
         ready.extend(events.iter().filter_map(|event| Token::from_mio(event.token())));
         ready.sort_unstable();
@@ -156,15 +160,29 @@ impl Shore {
         Ok(())
     }
 
+    /// Lets go of the program's pages once, after a while in which nothing happened.
+    fn rest(&mut self, is_quiet: bool) {
+        if !is_quiet {
+            self.rest_due = Some(self.now + QUIET_BEFORE_REST);
+        } else if self.rest_due.is_some_and(|due| due <= self.now) {
+            self.rest_due = None;
+            resident::forget_code();
+        }
+    }
+
     fn timeout(&self) -> Option<Duration> {
         if !self.hot.is_empty() || !self.recheck.is_empty() {
             return Some(Duration::ZERO);
         }
-        let deadline =
-            [self.node.deadline(), self.watchdog_deadline(), self.replacement_deadline()]
-                .into_iter()
-                .flatten()
-                .min()?;
+        let deadline = [
+            self.node.deadline(),
+            self.watchdog_deadline(),
+            self.replacement_deadline(),
+            self.rest_due,
+        ]
+        .into_iter()
+        .flatten()
+        .min()?;
         Some(deadline.saturating_sub(clock::since_boot()))
     }
 

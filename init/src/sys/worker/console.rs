@@ -18,6 +18,7 @@ use crate::cmdline::{CommandLine, Options};
 use crate::limits::CONSOLE_LINE_BYTES_MAX;
 use crate::sys::files::read_small;
 use crate::sys::net::Netlink;
+use crate::sys::resident::forget_code;
 use crate::sys::{configuration, console};
 
 /// What stands before each line.
@@ -80,6 +81,8 @@ fn serve(path: &str) -> ExitCode {
     greet();
     loop {
         say(PROMPT);
+        // A person needs a while, and mostly there is none.
+        forget_code();
         match next_line() {
             Ok(Some(line)) => obey(&line),
             // ^C at the prompt.

@@ -20,6 +20,7 @@ use crate::sys::boot::since_boot;
 use crate::sys::configuration;
 use crate::sys::files::{create, read_small, replace};
 use crate::sys::net::{Link, MONITOR_GROUPS, Netlink, News};
+use crate::sys::resident::forget_code;
 use managed::Managed;
 
 /// Where resolvers are written; `/etc/resolv.conf` leads here.
@@ -78,6 +79,8 @@ impl Networking {
         self.publish();
         super::notify("READY=1");
         loop {
+            // It sleeps for hours, and needs little of the program to go on.
+            forget_code();
             self.wait()?;
             self.take_news()?;
             let now = since_boot();
