@@ -112,6 +112,48 @@ pub enum StageStep {
 }
 
 impl StageStep {
+    /// What it does, for a person.
+    #[must_use]
+    pub fn doing(self) -> &'static str {
+        match self {
+            StageStep::Clone => "making the process",
+            StageStep::Plan => "reading the plan",
+            StageStep::Group => "taking on the groups",
+            StageStep::Namespaces => "making the name spaces",
+            StageStep::UserMap => "mapping users",
+            StageStep::Image => "laying out the image",
+            StageStep::Root => "making the root file system",
+            StageStep::Mount => "mounting",
+            StageStep::Device => "making devices",
+            StageStep::Mask => "masking paths",
+            StageStep::Pivot => "entering the root file system",
+            StageStep::Network => "bringing up the loopback",
+            StageStep::Hostname => "setting the host name",
+            StageStep::Directory => "making its own directories",
+            StageStep::Credentials => "laying out credentials",
+            StageStep::EnvironmentFile => "reading the environment file",
+            StageStep::Stdin => "opening standard input",
+            StageStep::Stdout => "opening standard output",
+            StageStep::Stderr => "opening standard error",
+            StageStep::Descriptors => "passing descriptors",
+            StageStep::Limits => "setting resource limits",
+            StageStep::Priority => "setting the priority",
+            StageStep::Scheduling => "setting the scheduling policy",
+            StageStep::Affinity => "setting the processor affinity",
+            StageStep::OomScore => "setting the out-of-memory score",
+            StageStep::Umask => "setting the file mode mask",
+            StageStep::User => "taking on the user",
+            StageStep::Capabilities => "giving up capabilities",
+            StageStep::SecureBits => "setting secure bits",
+            StageStep::NoNewPrivileges => "forbidding new privileges",
+            StageStep::Seccomp => "loading the system call filter",
+            StageStep::WorkingDirectory => "entering the working directory",
+            StageStep::Terminal => "taking the terminal",
+            StageStep::Personality => "setting the personality",
+            StageStep::Exec => "executing the program",
+        }
+    }
+
     /// The exit code by which systemd tells that this step failed (systemd.exec(5), "Process Exit Codes");
     /// steps that systemd does not know share its code for name spaces.
     #[must_use]
@@ -154,10 +196,11 @@ impl StageStep {
 
 impl std::fmt::Display for StageFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "setting it up failed at step {:?} (errno {}", self.step, self.errno)?;
+        let reason = std::io::Error::from_raw_os_error(self.errno.into());
+        write!(f, "{} failed", self.step.doing())?;
         if self.item > 0 {
-            write!(f, ", item {}", self.item)?;
+            write!(f, " at entry {}", self.item)?;
         }
-        f.write_str(")")
+        write!(f, ": {reason}")
     }
 }

@@ -153,6 +153,12 @@ impl Supervisor {
         supervisor
     }
 
+    /// Whether no unit is on its way up or down.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.busy == 0
+    }
+
     /// When `Event::Tick` is due; `None`: not before another fact.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {

@@ -48,10 +48,6 @@ impl Node {
 
     fn on_own_answer(&mut self, answer: &Answer, now: Duration, out: &mut Outbox) {
         match answer {
-            // The goal may have been up before the last definitions were read.
-            Answer::Ok | Answer::Already if !self.loading.is_running() => {
-                self.on_goal_up(now, out);
-            }
             Answer::Ok | Answer::Already | Answer::Skipped(_) | Answer::Cancelled => {}
             Answer::Failed(why) | Answer::Refused(why) => {
                 self.warn(&format!("boot: {why}"), now, out)

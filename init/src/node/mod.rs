@@ -188,6 +188,7 @@ impl Node {
             self.take(event, now, out);
         }
         self.settle(now, out);
+        self.look_whether_booted(now, out);
         self.wake_log_waiters(out);
         self.write_note(out);
         self.actions += u64::try_from(out.len()).unwrap_or(0);

@@ -32,7 +32,8 @@ impl Node {
             self.on_state(note, to, now, out);
         }
         let level = level(note);
-        if level <= WARNING || self.phase == Phase::Booting || self.phase.is_final() {
+        let is_shown = self.phase == Phase::Booting || self.phase.is_final();
+        if level <= WARNING || is_shown && !is_queueing(note) {
             out.push(Action::Say { line: stamped(now, &line), level });
         }
     }
@@ -49,19 +50,24 @@ impl Node {
             let then = vec![(crate::node::orders::Asker::Node, units::event::Request::Start(goal))];
             self.load(then, out);
         }
-        if note.unit == self.goal() && !self.loading.is_running() {
-            self.on_goal_up(now, out);
-        }
     }
 
-    /// The machine is what it is for.
-    pub(super) fn on_goal_up(&mut self, now: Duration, out: &mut Outbox) {
-        if self.phase == Phase::Booting {
-            self.phase = Phase::Serving;
-            self.booted_at = Some(now);
-            let text = format!("{} reached", self.goal());
-            self.announce(&text, now, out);
+    /// Whether the machine is what it is for: the goal is up, with the last definitions, and nothing is on
+    /// its way any more.
+    pub(super) fn look_whether_booted(&mut self, now: Duration, out: &mut Outbox) {
+        let is_open = self.phase != Phase::Booting || self.loading.is_running();
+        if is_open || !self.supervisor.is_quiet() || !self.is_goal_up() {
+            return;
         }
+        self.phase = Phase::Serving;
+        self.booted_at = Some(now);
+        let text = format!("{} reached", self.goal());
+        self.announce(&text, now, out);
+    }
+
+    fn is_goal_up(&self) -> bool {
+        let goal = self.goal();
+        self.supervisor.view().units().any(|unit| *unit.name == goal && unit.state == StateName::Up)
     }
 
     /// Says something to everybody: console and log.
@@ -102,6 +108,11 @@ pub(crate) fn line(note: &Note) -> String {
         NoteKind::Status(text) => format!("unit {unit} says run={run} \"{text}\""),
         NoteKind::Warning(text) => format!("unit {unit} warning run={run} \"{text}\""),
     }
+}
+
+/// Whether the unit only takes its place in the queue: on the console that is noise.
+fn is_queueing(note: &Note) -> bool {
+    matches!(note.what, NoteKind::State { to: StateName::Waiting, .. })
 }
 
 fn level(note: &Note) -> u8 {

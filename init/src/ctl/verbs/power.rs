@@ -1,6 +1,8 @@
 //! The machine as a whole: `reboot`, `poweroff`, `halt`, `kexec`, `reexec`.
 
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::ctl::failure::{Code, Failure};
@@ -43,7 +45,26 @@ pub(super) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "kexec",
-        summary: "shut down and start the kernel that was loaded with kexec",
+        summary: "shut down and start a kernel without going through the firmware",
+        operands: "[IMAGE]",
+        most: 1,
+        completes: Completes::Files,
+        details: "Loads the image with kexec_file_load(2) and shuts down into it; without an image, into the one that \
+                  was loaded before. Units are stopped in reverse order, and disks are unmounted, as for a reboot.",
+        flags: &[
+            FORCE,
+            Flag {
+                completes: Completes::Files,
+                ..valued("initrd", None, "FILE", "the initial root of the new kernel")
+            },
+            valued(
+                "cmdline",
+                None,
+                "TEXT",
+                "its command line; that of the present one if not given",
+            ),
+        ],
+        examples: &[("keelctl kexec /boot/vmlinuz --initrd /boot/initrd.img", "a quick restart")],
         run: kexec,
         ..POWER
     },
@@ -76,7 +97,36 @@ fn halt(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
 }
 
 fn kexec(session: &mut Session, parsed: &Parsed) -> Result<(), Failure> {
+    match parsed.operands.first() {
+        Some(image) => load_kernel(image, parsed)?,
+        None if is_kernel_loaded() => {}
+        None => {
+            let text = "no kernel is loaded: name its image, `keelctl kexec IMAGE`";
+            return Err(Failure::new(Code::NotApplicable, text.to_owned()));
+        }
+    }
     power(session, parsed, PowerKind::Kexec, "going down, then into the loaded kernel")
+}
+
+/// Whether there is one to start; a kernel that cannot do it has no such file.
+fn is_kernel_loaded() -> bool {
+    std::fs::read_to_string("/sys/kernel/kexec_loaded").is_ok_and(|text| text.trim() == "1")
+}
+
+fn load_kernel(image: &str, parsed: &Parsed) -> Result<(), Failure> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("keelson").args(["worker", "kexec", image]);
+    for option in ["initrd", "cmdline"] {
+        if let Some(value) = parsed.value(option) {
+            command.args([&format!("--{option}"), value]);
+        }
+    }
+    let broken = |why: &str| Failure::new(Code::Failed, why.trim().to_owned());
+    let output = command.output().map_err(|error| broken(&format!("kexec: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(broken(&String::from_utf8_lossy(&output.stderr)))
 }
 
 fn power(

@@ -208,7 +208,7 @@ fn run(words: &[String]) {
     match status {
         Ok(status) if status.success() => {}
         Ok(status) => match status.code() {
-            Some(code) => say(&format!("({code})\n")),
+            Some(code) => say(&format!("(exit code {code})\n")),
             None => say("\n"),
         },
         Err(error) => say(&format!("keelctl cannot be run: {error}\n")),
