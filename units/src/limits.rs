@@ -89,3 +89,5 @@ pub const CLOCK_STEP_SMALL_MAX: Duration = Duration::from_secs(3 * 60 * 60);
 pub const SUGGESTIONS_MAX: usize = 32;
 /// The pause before the settling goes on that used up its turns.
 pub const UNSETTLED_PAUSE: Duration = Duration::from_secs(1);
+/// The first pause of a probe that somebody waits for; it doubles until the probe's period is reached.
+pub const PROBE_EAGER_PAUSE: Duration = Duration::from_millis(100);

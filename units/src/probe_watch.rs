@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::action::ProbeKind;
+use crate::limits::PROBE_EAGER_PAUSE;
 use crate::probe::{Probe, Probes};
 use crate::run::Ticket;
 
@@ -28,6 +29,8 @@ struct Watch {
     streak_of: Option<bool>,
     /// What it says, once it made up its mind.
     healthy: Option<bool>,
+    /// The pause before the next eager try, while it never made up its mind and somebody waits for it.
+    eager: Option<Duration>,
 }
 
 impl ProbeWatch {
@@ -119,6 +122,13 @@ impl ProbeWatch {
         let probe = of(probes, kind)?;
         let watch = self.watch_mut(kind)?;
         watch.asked = None;
+        // With the first success the counting begins.
+        let eager = watch.take_eager_pause(probe).filter(|_| !well);
+        if let Some(pause) = eager {
+            watch.eager = Some(pause.saturating_mul(2));
+            watch.due = Some(now.saturating_add(pause));
+            return None;
+        }
         watch.due = Some(now.saturating_add(probe.period));
         let changed = watch.count(well, probe);
         if kind == ProbeKind::Startup && changed == Some(true) {
@@ -137,6 +147,7 @@ impl ProbeWatch {
         let began = self.began;
         if let (Some(probe), Some(watch)) = (of(probes, kind), self.watch_mut(kind)) {
             watch.due = Some(began.saturating_add(probe.initial_delay).max(now));
+            watch.eager = (kind != ProbeKind::Liveness).then_some(PROBE_EAGER_PAUSE);
         }
     }
 
@@ -158,6 +169,12 @@ impl ProbeWatch {
 }
 
 impl Watch {
+    /// The pause after a failed try that does not count: most programs need far less than a period to come
+    /// up, and others wait for them. The pauses double until the period is reached; from then on tries count.
+    fn take_eager_pause(&mut self, probe: &Probe) -> Option<Duration> {
+        self.eager.take().filter(|pause| *pause < probe.period)
+    }
+
     /// Counts a result; the opinion changes when enough of them in a row say so.
     fn count(&mut self, well: bool, probe: &Probe) -> Option<bool> {
         if self.healthy == Some(well) {
@@ -216,6 +233,22 @@ mod tests {
         let (yes, no) = (Some(true), Some(false));
         let expected = [None, None, None, yes, None, None, None, None, None, no, None, yes];
         assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn who_is_waited_for_is_asked_soon_and_often_at_first() {
+        let probes = Probes { readiness: probe(1, 1), ..Probes::default() };
+        let mut watch = ProbeWatch::new(&probes, Duration::ZERO).unwrap();
+        let mut failed = |now| {
+            let changed = watch.tried(ProbeKind::Readiness, false, &probes, now);
+            (changed, watch.due().unwrap() - now)
+        };
+        let pauses: Vec<_> = (0..6).map(|second| failed(Duration::from_secs(second))).collect();
+        let pause = |ms| (None, Duration::from_millis(ms));
+        let eager = [pause(100), pause(200), pause(400), pause(800), pause(1600)];
+        assert_eq!(pauses[..5], eager);
+        // From here on they count: one failure is enough for this probe.
+        assert_eq!(pauses[5], (Some(false), Duration::from_secs(2)));
     }
 
     #[test]
