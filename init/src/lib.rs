@@ -1,6 +1,7 @@
 //! Keelson's init: the node, and the shore it stands on.
 #![deny(unsafe_code)]
 
+pub mod build_id;
 pub mod calendar_floor;
 pub mod cmdline;
 pub mod ctl;

@@ -56,6 +56,8 @@ pub const INTERFACES_MAX: usize = 64;
 pub const NOTIFY_BYTES_MAX: usize = 4096;
 /// Most descriptors that one notification may bring (the kernel's own limit, `SCM_MAX_FD`).
 pub const NOTIFY_DESCRIPTORS_MAX: usize = 253;
+/// Most notifications that wait to be read (`net.unix.max_dgram_qlen`, which early boot sets).
+pub const NOTIFY_QUEUE_MAX: usize = 512;
 /// Most events that one poll brings.
 pub const EVENTS_PER_POLL_MAX: usize = 256;
 /// The loop's read buffer in bytes.

@@ -25,6 +25,8 @@ pub fn silent(_: &str) {}
 pub struct Artefacts {
     /// The kernel.
     pub kernel: Kernel,
+    /// The one binary in the initial root.
+    pub binary: PathBuf,
     /// The initial root.
     pub initramfs: PathBuf,
     /// How big the initial root is.
@@ -113,7 +115,7 @@ impl Recipe {
         let size = pack(&kernel, &binary, &initramfs)?;
         progress("making the images from packages");
         let images = boot::demo::images(&cache)?;
-        Ok(Artefacts { kernel, initramfs, size, images, cache })
+        Ok(Artefacts { kernel, binary, initramfs, size, images, cache })
     }
 
     /// Builds the one binary and says where it is. `KEELSON_BINARY` names another one to boot: an

@@ -45,6 +45,8 @@ pub(crate) struct SourceReader {
     memory: Option<(BootId, Vec<Vec<u8>>)>,
     boot: Option<BootId>,
     cursor: SourceCursor,
+    /// Older segments of the first boot are there and not read.
+    passes_over: bool,
     queue: VecDeque<Item>,
     /// Unfinished lines are given up at the end.
     finishes: bool,
@@ -90,9 +92,12 @@ impl Journal {
                 *boots == Boots::All || *boots == Boots::Only(segment.head.boot_id)
             };
             let chosen: Vec<Segment> = all.into_iter().filter(fits).collect();
+            let there = chosen.len();
+            let segments = from_time(chosen, since_us);
             readers.push(SourceReader {
                 memory: memory.remove(&name),
-                segments: from_time(chosen, since_us),
+                passes_over: segments.len() < there,
+                segments,
                 name,
                 boot: None,
                 cursor: SourceCursor::default(),
@@ -172,6 +177,7 @@ impl SourceReader {
         }
         let skipped = self.segments.len() - kept;
         self.segments.drain(..skipped);
+        self.passes_over |= skipped > 0;
     }
 
     /// Lines that are not finished are kept for later: the source is followed.
@@ -187,7 +193,8 @@ impl SourceReader {
     fn turn_to(&mut self, boot: BootId) {
         if self.boot != Some(boot) {
             let queue = &mut self.queue;
-            self.cursor.restart(&mut |item| queue.push_back(item));
+            let from_start = !self.passes_over || self.boot.is_some();
+            self.cursor.restart(from_start, &mut |item| queue.push_back(item));
             self.boot = Some(boot);
         }
     }

@@ -48,10 +48,11 @@ impl SourceCursor {
         self.next_record
     }
 
-    /// Another boot begins: numbers begin anew.
-    pub fn restart(&mut self, into: &mut impl FnMut(Item)) {
+    /// Another boot begins: numbers begin anew. With `from_start` everything that is left of it follows, so
+    /// that what lacks before that is lost; else what lacks was only passed over.
+    pub fn restart(&mut self, from_start: bool, into: &mut impl FnMut(Item)) {
         self.give_up(into);
-        *self = SourceCursor::default();
+        *self = SourceCursor { next_record: from_start.then_some(0), ..SourceCursor::default() };
     }
 
     /// What is unfinished will not be finished.

@@ -316,6 +316,24 @@ fn a_gap_is_told_and_doubles_are_not() {
 }
 
 #[test]
+fn what_is_lost_at_the_start_is_told_unless_it_was_passed_over() {
+    let mut store = LogStore::new(64 << 10, &BOOT);
+    for n in 0..300 {
+        store.append("a.service", Stream::Stdout, n, format!("line number {n}\n").as_bytes());
+    }
+    let blocks: Vec<_> = store.blocks("a.service").collect();
+    for from_start in [true, false] {
+        let mut items = Vec::new();
+        let mut cursor = SourceCursor::default();
+        cursor.restart(from_start, &mut |item| items.push(item));
+        cursor.push(&blocks[2], &mut |item| items.push(item));
+        let lost = blocks[0].lines() + blocks[1].lines();
+        let told = matches!(items[0], Item::Gap { lines, .. } if lines == lost);
+        assert_eq!(told, from_start, "{:?}", items[0]);
+    }
+}
+
+#[test]
 fn merged_by_time() {
     let mut store = LogStore::new(64 << 10, &BOOT);
     for n in 0..20 {

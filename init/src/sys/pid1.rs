@@ -1,10 +1,11 @@
 //! PID 1 from its first instruction to its last.
 
-use std::io;
+use std::io::{self, Read};
 use std::process::ExitCode;
 
 use mio::Interest;
 
+use crate::build_id::{HEAD_BYTES, build_id};
 use crate::node::action::Power;
 use crate::node::{BootStep, Event, Facts, Life, Node};
 use crate::sys::boot::{self, Early, Setting};
@@ -143,12 +144,19 @@ fn facts(early: &Early, keeper: &Keeper) -> Facts {
         options: early.options.clone(),
         is_machine: early.setting == Setting::Machine,
         boot_unix_us: clock::boot_unix_us(),
-        build: env!("CARGO_PKG_VERSION").into(),
+        build: build().into(),
         boot_steps: early.recorder.steps.iter().map(boot_step).collect(),
         life: life(keeper),
         readers: readers(&machine.access.readers),
         machine,
     }
+}
+
+/// Which build this is; the bare word when the linker did not say.
+fn build() -> String {
+    let mut head = [0; HEAD_BYTES];
+    let read = std::fs::File::open("/proc/self/exe").and_then(|mut file| file.read(&mut head));
+    read.ok().and_then(|length| build_id(&head[..length])).unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn life(keeper: &Keeper) -> Life {

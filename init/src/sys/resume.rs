@@ -292,8 +292,7 @@ impl Shore {
         self.carry_out(outbox);
         self.tell_kept();
         self.tell_clock();
-        let notify = self.sources.find(|source| matches!(source, Source::Notify(_)));
-        if let Some(token) = notify {
+        if let Some(token) = self.sources.notify() {
             while self.take(token) {}
         }
         self.tell_executed();

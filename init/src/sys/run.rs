@@ -166,6 +166,7 @@ impl Shore {
             self.rest_due = Some(self.now + QUIET_BEFORE_REST);
         } else if self.rest_due.is_some_and(|due| due <= self.now) {
             self.rest_due = None;
+            resident::forget_heap();
             resident::forget_code();
         }
     }

@@ -130,12 +130,13 @@ pub(crate) struct Sources {
     registry: Registry,
     slots: Slab<Entry>,
     generation: u32,
+    notify: Option<Token>,
 }
 
 impl Sources {
     /// An empty set over a poll's registry.
     pub(crate) fn new(registry: Registry) -> Sources {
-        Sources { registry, slots: Slab::new(), generation: 0 }
+        Sources { registry, slots: Slab::new(), generation: 0, notify: None }
     }
 
     /// Adds a source and asks the kernel to tell of it. With `None` it only has a place: nothing is told
@@ -149,7 +150,15 @@ impl Sources {
             self.registry.register(&mut SourceFd(&fd), token.to_mio(), interest)?;
         }
         entry.insert(Entry { generation: token.generation, source });
+        if token.kind == Kind::Notify {
+            self.notify = Some(token);
+        }
         Ok(token)
+    }
+
+    /// The socket for notifications.
+    pub(crate) fn notify(&self) -> Option<Token> {
+        self.notify
     }
 
     /// Changes what the kernel tells of a source that was added with an interest.

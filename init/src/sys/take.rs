@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use units::run::{ExitStatus, Role, Run, StageFault, StageStep};
 use units::service::Signal;
 
-use crate::limits::{OUTPUT_BYTES_PER_TURN_MAX, RECORDS_PER_TURN_MAX};
+use crate::limits::{NOTIFY_QUEUE_MAX, OUTPUT_BYTES_PER_TURN_MAX, RECORDS_PER_TURN_MAX};
 use crate::node::Event;
 use crate::sys::groups::keyed_value;
 use crate::sys::processes::Owner;
@@ -136,6 +136,7 @@ impl Shore {
         if self.take_check(reaped) {
             return;
         }
+        self.take_last_words(reaped.pid);
         if let Some(ticket) = self.workers.ticket_of(reaped.pid) {
             self.tell_worked(ticket, reaped.status);
             return;
@@ -157,6 +158,20 @@ impl Shore {
         }
         let status = process.fault.map_or(reaped.status, ExitStatus::Stage);
         self.step(Event::Unit(units::Event::Exited { run, role, status }));
+    }
+
+    /// What a process sent before it ended is heard before its end is told, also when both came while this turn
+    /// was under way. No more can wait than the socket's queue holds.
+    fn take_last_words(&mut self, pid: u32) {
+        if self.processes.get(pid).is_none() {
+            return;
+        }
+        let Some(token) = self.sources.notify() else { return };
+        for _ in 0..=NOTIFY_QUEUE_MAX / RECORDS_PER_TURN_MAX {
+            if !self.take_notify(token) {
+                break;
+            }
+        }
     }
 
     fn tell_worked(&mut self, ticket: units::Ticket, status: ExitStatus) {

@@ -54,6 +54,23 @@ pub(crate) const STEPS: &[Step] = &[
             "fuzz_surfaces",
         ],
     ),
+    cargo("faults of PID 1, natively", &["test", "--package", "init", "--test", "survive"]),
+    cargo(
+        "faults of PID 1 and hogs on a real kernel, its replacement",
+        &[
+            "test",
+            "--package",
+            "tests",
+            "--test",
+            "crash",
+            "--test",
+            "hogs",
+            "--test",
+            "reexec",
+            "--",
+            "--nocapture",
+        ],
+    ),
     cargo("real unit files, a sample", &["corpus", "--sample", "20"]),
     cargo("the demo, without a person", &["boot", "--", "--smoke"]),
 ];

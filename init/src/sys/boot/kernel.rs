@@ -98,12 +98,20 @@ pub const OWN_GROUP: &str = "/sys/fs/cgroup/init";
 /// Memory in bytes that PID 1 keeps under any pressure of the units.
 const OWN_MEMORY_MIN: &str = "16777216";
 
+/// What PID 1 comes before, when units want all processors and disks: the most there is. It takes
+/// little, but a person waits for it.
+const OWN_WEIGHT: &str = "10000";
+
 /// Makes the leaf for PID 1 and moves a process there.
 pub(in crate::sys) fn occupy_leaf(pid: u32) -> rustix::io::Result<()> {
     make_directory(OWN_GROUP, 0o755)?;
-    // Absent where the memory controller is.
-    let kept = write_setting(&format!("{OWN_GROUP}/memory.min"), OWN_MEMORY_MIN);
-    ignore(ignore(kept, Errno::NOENT), Errno::ACCESS)?;
+    let settings =
+        [("memory.min", OWN_MEMORY_MIN), ("cpu.weight", OWN_WEIGHT), ("io.weight", OWN_WEIGHT)];
+    for (file, value) in settings {
+        // Absent where the controller is.
+        let kept = write_setting(&format!("{OWN_GROUP}/{file}"), value);
+        ignore(ignore(kept, Errno::NOENT), Errno::ACCESS)?;
+    }
     write_setting(&format!("{OWN_GROUP}/cgroup.procs"), &pid.to_string())
 }
 
