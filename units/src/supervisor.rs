@@ -312,20 +312,25 @@ impl Supervisor {
         }
     }
 
-    /// A run that was healthy for long enough makes the back-off begin anew; one that nobody wanted to end takes
-    /// with it who is bound to it.
-    fn left_up(&mut self, id: UnitId) {
+    /// A run that was healthy for long enough makes the back-off begin anew.
+    fn credit_health(&mut self, id: UnitId) {
         let now = self.now;
         let unit = self.change(id);
         let arrived = unit.now.as_ref().and_then(|now| now.arrived);
-        let restart = unit.service().map(|service| &service.restart);
-        let direct = restart.is_some_and(|restart| restart.direct);
-        let healthy = restart
+        let reset_after = unit.service().map(|service| service.restart.reset_after);
+        let healthy = reset_after
             .zip(arrived)
-            .is_some_and(|(restart, arrived)| now.saturating_sub(arrived) >= restart.reset_after);
+            .is_some_and(|(reset_after, arrived)| now.saturating_sub(arrived) >= reset_after);
         if healthy {
             unit.history.tries = 0;
         }
+    }
+
+    /// A run that nobody wanted to end takes with it who is bound to it.
+    fn left_up(&mut self, id: UnitId) {
+        self.credit_health(id);
+        let unit = self.unit(id);
+        let direct = unit.service().is_some_and(|service| service.restart.direct);
         if unit.aim() == Aim::Up && !direct {
             self.lose(id);
         }

@@ -35,6 +35,10 @@ impl Supervisor {
     /// No process is left, or none that could be ended.
     pub(super) fn rest(&mut self, id: UnitId) {
         self.change(id).order = None;
+        if self.unit(id).state.is_up() {
+            // It rests at once, and the wait depends on how long it was well.
+            self.credit_health(id);
+        }
         let Some(evidence) = self.change(id).now.take() else {
             // It never began: it waited, or was between two tries.
             self.rest_at(id, State::Down, "not wanted");
