@@ -175,6 +175,16 @@ impl Guest {
         Ran { status: next(), stdout: next(), stderr: next() }
     }
 
+    /// Tells the machine to end with this `keelctl` verb, and waits until it has. The agent goes down
+    /// with everything else: whether its answer still comes is a matter of luck.
+    ///
+    /// # Panics
+    /// When the machine does not end.
+    pub fn end_by(&mut self, verb: &str) {
+        let _ = self.exchange(&[b"run", b"/bin/keelctl", verb.as_bytes()]);
+        self.wait_for_end();
+    }
+
     /// Runs a shell line with busybox in the guest and returns its output.
     ///
     /// # Panics

@@ -71,6 +71,7 @@ pub(crate) const STEPS: &[Step] = &[
             "--nocapture",
         ],
     ),
+    cargo("boots", &["test", "-p", "tests", "--test", "boot_first", "--test", "boot_machine"]),
     cargo("real unit files, a sample", &["corpus", "--sample", "20"]),
     cargo("the demo, without a person", &["boot", "--", "--smoke"]),
 ];

@@ -10,6 +10,7 @@ use crate::identity::is_hostname;
 use crate::sys::boot::{Faults, Recorder, late_mounts, occupy_leaf};
 use crate::sys::configuration;
 use crate::sys::files::{read_text, write_setting};
+use crate::sys::kmsg::{Kmsg, Level};
 use crate::sys::modules::Modules;
 use crate::sys::net::raise_interface;
 
@@ -32,12 +33,17 @@ pub fn main() -> ExitCode {
     report(&recorder)
 }
 
-/// Once the machine's own configuration can be read: what it changes.
-pub(super) fn configure_again() -> ExitCode {
+/// Once the machine's own configuration can be read: what it changes. What is wrong with it is said,
+/// on the console too, and is no reason to do without the partition that it lies on.
+pub(super) fn configure_again() {
     let mut recorder = Recorder::default();
     recorder.step("configuration", configure);
     recorder.step("modules", load_modules);
-    report(&recorder)
+    report(&recorder);
+    let Ok(kmsg) = Kmsg::open() else { return };
+    for step in recorder.steps.iter().filter(|step| !step.is_ok()) {
+        kmsg.log(Level::Error, &step.to_string().replacen("boot step", "setup step", 1));
+    }
 }
 
 /// The modules that only the machine's own configuration names: the worker that loads drivers may have

@@ -64,8 +64,12 @@ pub fn main() -> ExitCode {
     let patience = Patience { longest: wait.or(is_named.then_some(NAMED_WAIT)) };
     match Search::new(source, patience).and_then(|search| search.find()) {
         Ok(found) => match take_into_use(&found) {
-            Ok(()) if fs::exists(CONFIGURATION).unwrap_or(false) => super::setup::configure_again(),
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => {
+                if fs::exists(CONFIGURATION).unwrap_or(false) {
+                    super::setup::configure_again();
+                }
+                ExitCode::SUCCESS
+            }
             Err(why) => without(&why),
         },
         Err(why) => without(&why),
