@@ -56,6 +56,8 @@ pub const INTERFACES_MAX: usize = 64;
 pub const NOTIFY_BYTES_MAX: usize = 4096;
 /// Most descriptors that one notification may bring (the kernel's own limit, `SCM_MAX_FD`).
 pub const NOTIFY_DESCRIPTORS_MAX: usize = 253;
+/// How long one turn of the loop may go on feeding the watchdog.
+pub const TURN_MAX: std::time::Duration = std::time::Duration::from_secs(300);
 /// Most notifications that wait to be read (`net.unix.max_dgram_qlen`, which early boot sets).
 pub const NOTIFY_QUEUE_MAX: usize = 512;
 /// Most events that one poll brings.
@@ -72,6 +74,8 @@ pub const WORKER_RESULT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const WORKER_COMPLAINT_BYTES_MAX: usize = 1024;
 /// Clients of the control socket at a time.
 pub const CLIENTS_MAX: usize = 256;
+/// Of those, places that only root gets.
+pub const CLIENTS_OF_ROOT: usize = 32;
 /// What a client may leave unread, in bytes, before it is parted from.
 pub const CLIENT_UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// ctrl-alt-del so often within [`IMPATIENT_WITHIN`] means: at once (systemd has the same).

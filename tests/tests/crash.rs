@@ -18,8 +18,8 @@ use tests::guest::{BUSYBOX, Guest, Scene};
 const AGENT: &str = env!("CARGO_BIN_EXE_agent");
 const UNIT: &str = env!("CARGO_BIN_EXE_crash_unit");
 /// How many containers run, and how many faults PID 1 has in portions of [`PORTION`].
-const NORMAL: Scale = Scale { containers: 5, portions: 1 };
-const LONG: Scale = Scale { containers: 50, portions: 20 };
+const NORMAL: Scale = Scale { containers: 5, portions: 1, log_mib: 64 };
+const LONG: Scale = Scale { containers: 50, portions: 20, log_mib: 512 };
 const PORTION: u64 = 50;
 const WRITERS: usize = 3;
 const EXITERS: usize = 4;
@@ -30,6 +30,9 @@ const LAST_RUN: Duration = Duration::from_millis(500);
 struct Scale {
     containers: usize,
     portions: u32,
+    /// Memory of the log: every line of the test must fit, as the worker that writes them to the disk
+    /// seldom comes to its end between two faults.
+    log_mib: u32,
 }
 
 fn scale() -> Scale {
@@ -62,9 +65,10 @@ fn units() -> Vec<(String, String)> {
 
 fn scene(name: &str) -> Scene {
     let program = std::fs::read(UNIT).unwrap();
-    let scene = Scene::new(name).agent(AGENT).machine("[log]\nmemory = \"64M\"\n");
+    let log = format!("[log]\nmemory = \"{}M\"\n", scale().log_mib);
+    let scene = Scene::new(name).agent(AGENT).machine(&log);
     scene.disk(|disk| disk.file("test/crash_unit", 0o755, &program)).options(|options| {
-        options.memory_mib = 1024;
+        options.memory_mib = 1024 + scale().log_mib;
         for word in ["keelson.fault_injection=1", "keelson.faults_max=0"] {
             options.append.push(word.to_owned());
         }

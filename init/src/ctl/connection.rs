@@ -63,7 +63,11 @@ impl Connection {
         let count = u8::try_from(descriptors.len()).unwrap_or(u8::MAX);
         let bytes = encode(FrameKind::Request, self.last_id, count, request)
             .map_err(|error| Failure::new(Code::NotApplicable, error.to_string()))?;
-        self.send_all(&bytes, descriptors).map_err(|error| lost(&error))?;
+        match self.send_all(&bytes, descriptors) {
+            // Whoever was turned away was told why: that is still to be read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            sent => sent.map_err(|error| lost(&error))?,
+        }
         Ok(self.last_id)
     }
 

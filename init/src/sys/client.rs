@@ -16,8 +16,8 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    CLIENT_REQUESTS_KEPT_MAX, CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, FRAME_DESCRIPTORS_MAX,
-    READ_REQUEST_BYTES_MAX, RECORDS_PER_TURN_MAX, REQUEST_BYTES_MAX,
+    CLIENT_REQUESTS_KEPT_MAX, CLIENT_UNSENT_BYTES_MAX, CLIENTS_MAX, CLIENTS_OF_ROOT,
+    FRAME_DESCRIPTORS_MAX, READ_REQUEST_BYTES_MAX, RECORDS_PER_TURN_MAX, REQUEST_BYTES_MAX,
 };
 use crate::node::Event;
 use crate::node::event::{ClientId, Peer};
@@ -161,13 +161,21 @@ impl Shore {
         true
     }
 
-    /// Takes a client in, or turns it away when there are too many (it sees the end at once).
+    /// Takes a client in, or turns it away when there are too many. The last places are root's, so that
+    /// those who may only look cannot lock out who can do something about it.
     pub(crate) fn welcome(&mut self, socket: OwnedFd) {
-        if self.clients.tokens.len() >= CLIENTS_MAX {
-            return;
-        }
         let Ok(credentials) = sockopt::socket_peercred(&socket) else { return };
         let peer = peer(&socket, &credentials);
+        let places = if peer.uid == 0 { CLIENTS_MAX } else { CLIENTS_MAX - CLIENTS_OF_ROOT };
+        if self.clients.tokens.len() >= places {
+            let text = format!("{places} connections are open already; close some, or try later");
+            let refusal = Response::refused(RefusalKind::Limit, text);
+            if let Ok(bytes) = encode(FrameKind::Response, 0, 0, &refusal) {
+                // A new socket has room; who does not hear it sees that the connection ends.
+                let _ = rustix::net::send(&socket, &bytes, SendFlags::NOSIGNAL);
+            }
+            return;
+        }
         self.clients.last += 1;
         let id = ClientId(self.clients.last);
         self.take_in(id, peer, socket);

@@ -4,8 +4,9 @@ use std::os::fd::AsFd;
 
 use mio::Interest;
 
-use crate::limits::RECORDS_PER_TURN_MAX;
+use crate::limits::{RECORDS_PER_TURN_MAX, TURN_MAX};
 use crate::node::Event;
+use crate::sys::clock;
 use crate::sys::console::Console;
 use crate::sys::kmsg::{Kmsg, Level};
 use crate::sys::run::Shore;
@@ -97,7 +98,10 @@ impl Shore {
     /// Feeds the watchdog if it is time, or if we are awake anyway and it is not too early.
     pub(crate) fn feed_watchdog(&mut self) {
         let Some((watchdog, feeding)) = &mut self.voices.watchdog else { return };
-        if feeding.feed(self.now)
+        let now = clock::since_boot();
+        // A turn that never ends is what the watchdog is for.
+        if now.saturating_sub(self.now) < TURN_MAX
+            && feeding.feed(now)
             && let Err(errno) = watchdog.ping()
         {
             self.complain("feed the watchdog", &errno);

@@ -212,6 +212,8 @@ impl Shore {
         for order in orders {
             self.keeper.enter(journal::operation_of_order(&order));
             follow_ups.extend(self.perform(order));
+            // A thousand starts at once take their time; each one that is done is a sign of life.
+            self.feed_watchdog();
         }
         // What an order brought about at once is told only when the whole outbox is carried out.
         for event in follow_ups {

@@ -56,7 +56,7 @@ pub(crate) const STEPS: &[Step] = &[
     ),
     cargo("faults of PID 1, natively", &["test", "--package", "init", "--test", "survive"]),
     cargo(
-        "faults of PID 1 and hogs on a real kernel, its replacement",
+        "faults of PID 1 and hogs on a real kernel, its replacement, limits",
         &[
             "test",
             "--package",
@@ -67,6 +67,8 @@ pub(crate) const STEPS: &[Step] = &[
             "hogs",
             "--test",
             "reexec",
+            "--test",
+            "limits",
             "--",
             "--nocapture",
         ],

@@ -3,14 +3,18 @@
 //! `fork`: forks without end. `memory`: takes all memory. `descriptors`: opens files without end.
 //! `flood`: numbered lines as fast as they go until told to stop, then `end N`. `quiet`: the same, at the
 //! pace of an ordinary program. `measure COUNT PROGRAM…`: runs a program so often and prints how long each run
-//! took, in microseconds.
+//! took, in microseconds. `connect COUNT`: connects to PID 1 so often at once, and prints what it then
+//! says to `keelctl`. `request BYTES`: announces a request of that size and prints the answer.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use init::paths::CONTROL_SOCKET;
 
 const STOP: &str = "/hogs/stop";
 const PACE: Duration = Duration::from_millis(50);
@@ -25,6 +29,8 @@ fn main() -> ExitCode {
         ["flood"] => lines(Duration::ZERO),
         ["quiet"] => lines(PACE),
         ["measure", count, program @ ..] => measure(count, program),
+        ["connect", count] => connect(count),
+        ["request", bytes] => request(bytes),
         _ => Err(io::Error::other("say fork, memory, descriptors, flood, quiet or measure")),
     };
     match done {
@@ -91,5 +97,27 @@ fn measure(count: &str, program: &[&str]) -> io::Result<()> {
         println!("{}", took.as_micros());
         sleep(Duration::from_millis(20));
     }
+    Ok(())
+}
+
+fn connect(count: &str) -> io::Result<()> {
+    let count: u32 = count.parse().map_err(io::Error::other)?;
+    let connected: io::Result<Vec<UnixStream>> =
+        (0..count).map(|_| UnixStream::connect(CONTROL_SOCKET)).collect();
+    let said = Command::new("/bin/keelctl").arg("status").output()?;
+    println!("{}", String::from_utf8_lossy(&said.stderr));
+    drop(connected?);
+    Ok(())
+}
+
+fn request(bytes: &str) -> io::Result<()> {
+    let bytes: u32 = bytes.parse().map_err(io::Error::other)?;
+    let mut stream = UnixStream::connect(CONTROL_SOCKET)?;
+    let [b0, b1, b2, b3] = bytes.to_le_bytes();
+    // A header as in `init::wire::frame`: length, version, a request, no descriptors, its number.
+    stream.write_all(&[b0, b1, b2, b3, 1, 1, 0, 0, 1, 0, 0, 0])?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    println!("{}", String::from_utf8_lossy(answer.get(12..).unwrap_or_default()));
     Ok(())
 }

@@ -32,7 +32,7 @@ impl Supervisor {
 
     pub(super) fn on_asked_of(&mut self, ticket: Ticket, id: UnitId, request: Request) {
         if self.unit(id).asks.len() >= ASKS_MAX {
-            let why = "too many requests wait for this unit";
+            let why = format!("{ASKS_MAX} requests wait for this unit already");
             return self.answer(ticket, Answer::Refused(why.into()));
         }
         if let Some(why) = self.refusal(id, &request) {

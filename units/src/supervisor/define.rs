@@ -83,7 +83,7 @@ impl Supervisor {
     fn insert(&mut self, spec: Spec) -> Option<UnitId> {
         let free = self.units.iter().position(Option::is_none).unwrap_or(self.units.len());
         if free >= UNITS_MAX {
-            return self.ignore(spec.name, "there are too many units");
+            return self.ignore(spec.name, &format!("there are {UNITS_MAX} units already"));
         }
         let id = UnitId(u16::try_from(free).expect("below the limit"));
         self.place(id, Rc::new(spec));

@@ -48,7 +48,8 @@ fn parse_one(
         };
         arguments.push(argument(&literal, prefixes.no_variables));
         if arguments.len() > COMMAND_WORDS_MAX {
-            return Err(at(BadValue::new("the command has too many words"), &word));
+            let text = format!("the command has more than {COMMAND_WORDS_MAX} words");
+            return Err(at(BadValue::new(text), &word));
         }
     }
     if arguments.is_empty() {
