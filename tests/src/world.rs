@@ -252,8 +252,8 @@ impl<B: Brain, D: Director> World<B, D> {
 
     /// Returns whether PID 1 lived through it.
     fn perform_all(&mut self, mut out: Outbox) -> Result<bool, Violation> {
-        let actions: Vec<Action> = out.drain().collect();
-        for action in actions {
+        let mut actions = out.drain().collect::<Vec<Action>>().into_iter();
+        while let Some(action) = actions.next() {
             if let Some(left) = &mut self.dies_after {
                 if *left == 0 {
                     self.dies_after = None;
@@ -263,7 +263,12 @@ impl<B: Brain, D: Director> World<B, D> {
                 *left -= 1;
             }
             self.transcript.push((self.now, Entry::Order(action.clone())));
-            self.check(|checker, seen| checker.on_order(seen, &action))?;
+            if let Err(violation) = self.check(|checker, seen| checker.on_order(seen, &action)) {
+                // What else was ordered in the same breath often tells why.
+                let rest = actions.map(|action| (self.now, Entry::Order(action)));
+                self.transcript.extend(rest);
+                return Err(violation);
+            }
             self.perform(action);
         }
         Ok(true)

@@ -1,18 +1,21 @@
 //! Nothing is started or kept up against the goal.
 
+use std::collections::BTreeSet;
+
 use units::action::Action;
 use units::event::{Errand, Event, Request};
 use units::goal::Goal;
 use units::note::StateName;
-use units::run::Phase;
+use units::run::{Phase, UnitId};
 
 use super::order::{is_after, is_leaving};
 use super::{Checker, Seen, Violation};
 
-/// Whether the machine goes down.
+/// Whether the machine goes down, and which starts look wrong in this step.
 #[derive(Debug, Default)]
 pub struct Goals {
     closing: bool,
+    doubtful: BTreeSet<UnitId>,
 }
 
 impl Checker for Goals {
@@ -28,8 +31,23 @@ impl Checker for Goals {
         }
         let Some(unit) = seen.supervisor.view().unit(run.unit) else { return Ok(()) };
         if self.closing || unit.goal == Goal::Down {
-            let text = format!("{} is started against its goal", unit.name);
-            return Err(Violation { checker: "goals", text });
+            self.doubtful.insert(run.unit);
+        }
+        Ok(())
+    }
+
+    /// One step may start a unit and, with what it learns next, break the start off again.
+    fn on_settled(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
+        for id in std::mem::take(&mut self.doubtful) {
+            let Some(unit) = seen.supervisor.view().unit(id) else { continue };
+            let ends = matches!(
+                unit.state,
+                StateName::Stopping | StateName::Down | StateName::Failed | StateName::Skipped
+            );
+            if !ends {
+                let text = format!("{} is started against its goal", unit.name);
+                return Err(Violation { checker: "goals", text });
+            }
         }
         Ok(())
     }

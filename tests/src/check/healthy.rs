@@ -55,9 +55,14 @@ impl Checker for Healthy {
     fn on_order(&mut self, seen: &Seen<'_>, order: &Action) -> Result<(), Violation> {
         match order {
             Action::Note(Note { unit, what: NoteKind::State { from, to, .. }, .. }) => {
-                if let Some(id) = seen.supervisor.id(unit) {
-                    self.on_state(seen, id, *from, *to);
+                let Some(id) = seen.supervisor.id(unit) else { return Ok(()) };
+                // What follows once the stop has begun is no new decision.
+                let begins_to_stop = *to == StateName::Stopping;
+                if begins_to_stop && let Some(view) = seen.supervisor.view().unit(id) {
+                    self.check(seen, Run { unit: id, number: view.run }, "is stopped")?;
+                    self.up.remove(&id);
                 }
+                self.on_state(seen, id, *from, *to);
                 Ok(())
             }
             Action::Probe { ticket, run, .. } => {
@@ -94,8 +99,12 @@ impl Healthy {
 
     fn on_notified(&mut self, seen: &Seen<'_>, run: Run, notification: &Notification) {
         match notification {
+            // A late word of an earlier run feeds nobody.
             Notification::Watchdog => {
-                self.fed.insert(run.unit, seen.now);
+                let unit = seen.supervisor.view().unit(run.unit);
+                if unit.is_some_and(|unit| unit.run == run.number) {
+                    self.fed.insert(run.unit, seen.now);
+                }
             }
             Notification::WatchdogTrigger | Notification::Stopping => {
                 self.excused.insert(run);

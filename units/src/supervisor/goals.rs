@@ -115,6 +115,31 @@ impl Supervisor {
         } else if was_down {
             self.enqueue(id);
             self.stir(id);
+            self.let_go(id);
+        }
+    }
+
+    /// A stop that did not begin is void: who was to go with the unit, and did not begin to, stays.
+    fn let_go(&mut self, first: UnitId) {
+        let mut list = vec![first];
+        while let Some(kept) = list.pop() {
+            let unit = self.unit(kept);
+            if !unit.state.is_active() || unit.state.is_stopping() || unit.aim() != Aim::Up {
+                continue;
+            }
+            let behind = self.graph.back(kept).iter().map(|edge| edge.unit);
+            let also = self.graph.related(kept, Link::StopsAlso);
+            let held: BTreeSet<UnitId> = behind
+                .chain(also)
+                .filter(|other| self.get(*other).is_some_and(|unit| unit.held == Some(kept)))
+                .filter(|other| !self.unit(*other).state.is_stopping())
+                .collect();
+            for other in held {
+                self.change(other).held = None;
+                self.enqueue(other);
+                self.stir(other);
+                list.push(other);
+            }
         }
     }
 
