@@ -34,8 +34,8 @@ pub struct Service {
     pub notify_access: NotifyAccess,
     /// How many descriptors it may keep with us; zero: none.
     pub descriptors_max: u32,
-    /// `FileDescriptorStorePreserve=`.
-    pub descriptors_preserve: PreserveMode,
+    /// `FileDescriptorStorePreserve=`; over a restart only, if nothing is said.
+    pub descriptors_preserve: Option<PreserveMode>,
     /// Sockets whose descriptors it gets, besides those that name it.
     pub sockets: List<UnitName>,
     /// What an out-of-memory kill inside means.

@@ -117,7 +117,11 @@ impl Supervisor {
             (State::Preparing, Outcome::Ok | Outcome::Process { .. }) => Cause::Prepared,
             (State::Finding { .. }, Outcome::Process { pid }) => {
                 let main = Process::Alive { pid: *pid, errand: None };
-                self.change(id).evidence().main = main;
+                let unit = self.change(id);
+                unit.evidence().main = main;
+                let run = unit.run_of(id);
+                // Nobody started it by order of ours: its end is heard of only if it is known.
+                self.order(Action::AdoptMain { run, pid: *pid });
                 Cause::Found
             }
             (State::Finding { .. }, _) => Cause::NotFound,

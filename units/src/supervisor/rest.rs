@@ -138,7 +138,7 @@ impl Supervisor {
         let run = unit.run_of(id);
         let Some(service) = unit.service() else { return };
         let restarting = matches!(verdict, Verdict::Waiting | Verdict::Backoff(_));
-        let drop_descriptors = match service.descriptors_preserve {
+        let drop_descriptors = match service.descriptors_preserve.unwrap_or(PreserveMode::Restart) {
             PreserveMode::No => true,
             PreserveMode::Restart => !restarting,
             PreserveMode::Yes => false,

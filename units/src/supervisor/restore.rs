@@ -211,7 +211,7 @@ impl Supervisor {
             return;
         }
         let restarting = !unit.state.at_rest();
-        let drop_descriptors = match service.descriptors_preserve {
+        let drop_descriptors = match service.descriptors_preserve.unwrap_or(PreserveMode::Restart) {
             PreserveMode::No => true,
             PreserveMode::Restart => !restarting,
             PreserveMode::Yes => false,

@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Directive] = &[
     }),
     service("FileDescriptorStoreMax", set_descriptors_max),
     service("FileDescriptorStorePreserve", |d, s| {
-        put(&mut d.service.descriptors_preserve, s.one_of(PRESERVE))
+        put(&mut d.service.descriptors_preserve, s.one_of(PRESERVE).map(Some))
     }),
     passive(Place::Service, "USBFunctionDescriptors", NO_GADGET),
     passive(Place::Service, "USBFunctionStrings", NO_GADGET),
