@@ -16,7 +16,7 @@ const HOG: &str = env!("CARGO_BIN_EXE_hog");
 /// The limit: how much longer than at rest an answer may take.
 const SLOWER_MAX_US: u64 = 100_000;
 const PER_ROUND: usize = 40;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 20;
 /// What PID 1 may take more while others take all. Its log has a fixed size from the start.
 const GROWTH_KILOBYTES_MAX: u64 = 1024;
 /// The log, and how much its index may take.

@@ -73,7 +73,20 @@ pub(crate) const STEPS: &[Step] = &[
             "--nocapture",
         ],
     ),
-    cargo("boots", &["test", "-p", "tests", "--test", "boot_first", "--test", "boot_machine"]),
+    cargo(
+        "boots",
+        &[
+            "test",
+            "-p",
+            "tests",
+            "--test",
+            "boot_first",
+            "--test",
+            "boot_machine",
+            "--test",
+            "boot_units",
+        ],
+    ),
     cargo("real unit files, a sample", &["corpus", "--sample", "20"]),
     cargo("the demo, without a person", &["boot", "--", "--smoke"]),
 ];

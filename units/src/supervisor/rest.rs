@@ -111,10 +111,11 @@ impl Supervisor {
     /// Keeps what the run taught, and says why it ended.
     fn record_end(&mut self, id: UnitId, evidence: &Evidence, verdict: Verdict) -> String {
         let cause = self.cause_of_end(id, evidence, verdict);
+        // What somebody stopped did not finish: who needs it cannot go on without.
+        let by_itself = self.unit(id).goal != Goal::Down && verdict == Verdict::Down;
         let history = &mut self.change(id).history;
         history.fault = evidence.fault;
-        history.finished =
-            verdict == Verdict::Down && evidence.arrived.is_some() && evidence.fault.is_none();
+        history.finished = by_itself && evidence.arrived.is_some() && evidence.fault.is_none();
         cause
     }
 
