@@ -1,0 +1,2 @@
+//! The replica.
+pub mod members;
