@@ -1,8 +1,14 @@
 //! The replicated map: a Raft replica, its log, and the store that it replicates.
+//! All of it is pure: no input or output, no clock, no random numbers.
 #![forbid(unsafe_code)]
 
+pub mod command;
+pub mod error;
 pub mod limits;
+pub mod read;
 pub mod replica;
+pub mod reply;
+pub mod v2;
 pub mod wal;
 
 /// A store revision: it grows by one with each committed change, and never goes back.
