@@ -81,6 +81,12 @@ impl Log {
         }
     }
 
+    /// A log that has nothing on the disk but segments up to this one that count for nothing.
+    #[must_use]
+    pub fn after(id: u64, highest: u64, segment_bytes: u64) -> Self {
+        Self { next_segment: highest + 1, ..Self::new(id, segment_bytes) }
+    }
+
     /// Goes on with a log that was read. `size` is the size of its last segment.
     #[must_use]
     pub fn resume(found: &Recovered, last_bytes: u64, highest: u64, segment_bytes: u64) -> Self {
