@@ -8,6 +8,7 @@ pub mod limits;
 pub mod read;
 pub mod replica;
 pub mod reply;
+pub mod store;
 pub mod v2;
 pub mod wal;
 

@@ -28,3 +28,13 @@ pub const SNAPSHOT_SILENCE_ELECTIONS: u32 = 5;
 pub const FORMER_STARTS_MAX: usize = 8;
 /// A learner may be promoted when it has this share of the leader's log (etcd: 90 %).
 pub const LEARNER_READY_PERCENT: u64 = 90;
+/// Parts of a transaction: the most of comparisons and of either side, over all nested levels.
+pub const TXN_OPS_MAX: usize = 128;
+/// Longest lease, in seconds.
+pub const LEASE_TTL_S_MAX: i64 = 9_000_000_000;
+/// Changes that a watch looks at before others get their turn.
+pub const WATCH_SCAN_MAX: usize = 4096;
+/// Events of version 2 keys that are remembered.
+pub const V2_EVENTS_MAX: usize = 1000;
+/// Names in a path of version 2 keys.
+pub const V2_DEPTH_MAX: usize = 64;

@@ -61,7 +61,7 @@ pub struct V2Expected {
 }
 
 /// A node of the tree, as shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct V2Node {
     /// Path from the root.
     pub key: String,
@@ -82,7 +82,7 @@ pub struct V2Node {
 }
 
 /// What was done to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are etcd's")]
 pub enum V2Action {
     Get,
@@ -112,7 +112,7 @@ impl V2Action {
 }
 
 /// The answer to a read or change, and what those who wait are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct V2Event {
     /// What was done.
     pub action: V2Action,

@@ -1,0 +1,114 @@
+//! Snapshots, and stores made from them.
+
+use crate::command::{Change, PutRequest};
+use crate::store::tests::script::*;
+use crate::store::{BadSnapshot, Restoring, Store};
+
+fn chunks(store: &mut Store, bytes_max: usize) -> Vec<Vec<u8>> {
+    let mut snapshot = store.snapshot_begin();
+    let mut chunks = Vec::new();
+    while let Some(chunk) = store.snapshot_next(&mut snapshot, bytes_max) {
+        chunks.push(chunk);
+    }
+    store.snapshot_end(snapshot);
+    chunks
+}
+
+fn restore(chunks: &[Vec<u8>]) -> Result<Store, BadSnapshot> {
+    let mut restoring = Restoring::new();
+    chunks.iter().try_for_each(|chunk| restoring.take(chunk))?;
+    restoring.finish()
+}
+
+pub(super) fn copy(s: &mut Script) -> Store {
+    restore(&chunks(&mut s.store, 100)).unwrap()
+}
+
+fn filled() -> Script {
+    let mut s = Script::new();
+    s.must(Change::LeaseGrant { id: 7, ttl_s: 100 });
+    for n in 0..200 {
+        s.put(&format!("key{}", n % 60), &n.to_string());
+        if n % 9 == 0 {
+            s.delete(&format!("key{}", n % 31), "");
+        }
+    }
+    s.must(Change::Put(PutRequest { lease: 7, ..put("leased", "x") }));
+    s.compact(100);
+    s
+}
+
+#[test]
+fn a_copy_is_the_same_store() {
+    let mut s = filled();
+    let mut restored = copy(&mut s);
+    assert_eq!(restored.hash_kv(0), s.store.hash_kv(0));
+    assert_eq!(restored.hash_kv(150), s.store.hash_kv(150));
+    assert_eq!(restored.applied(), s.store.applied());
+    assert_eq!(restored.leases, s.store.leases, "what hangs on a lease is found again");
+    while restored.tidy(10) {}
+    s.tidy();
+    assert_eq!(restored.hash_kv(0), s.store.hash_kv(0));
+    let mut s2 = Script { store: restored, ..Script::new() };
+    s2.must(Change::LeaseRevoke { id: 7 });
+    assert_eq!(s2.get("leased"), None);
+}
+
+#[test]
+fn a_snapshot_shows_the_moment_when_it_began() {
+    let mut s = filled();
+    let (hash, revision) = (s.store.hash_kv(0).unwrap(), s.store.revision());
+    let mut snapshot = s.store.snapshot_begin();
+    let mut chunks = Vec::new();
+    let mut n = 0;
+    while let Some(chunk) = s.store.snapshot_next(&mut snapshot, 64) {
+        chunks.push(chunk);
+        // Everything changes meanwhile, and is compacted.
+        s.put(&format!("key{}", n % 60), "later");
+        s.put(&format!("new{n}"), "later");
+        s.delete("key1", "key3");
+        s.compact(s.store.revision());
+        assert!(!s.store.tidy(100), "nothing may be freed under a snapshot");
+        n += 1;
+    }
+    s.store.snapshot_end(snapshot);
+    let restored = restore(&chunks).unwrap();
+    assert_eq!((restored.hash_kv(0).unwrap(), restored.revision()), (hash, revision));
+    s.tidy();
+}
+
+#[test]
+fn damaged_and_missing_chunks_are_refused() {
+    let mut s = filled();
+    let whole = chunks(&mut s.store, 300);
+    assert_eq!(restore(&whole[..whole.len() - 1]).err(), Some(BadSnapshot::Incomplete));
+    let mut holed = whole.clone();
+    holed.remove(1);
+    assert_eq!(restore(&holed).err(), Some(BadSnapshot::Incomplete));
+    let mut swapped = whole.clone();
+    swapped.swap(1, 2);
+    assert!(matches!(restore(&swapped).err(), Some(BadSnapshot::Broken(_))));
+    for at in 0..whole[1].len() {
+        let mut bent = whole.clone();
+        bent[1][at] ^= 0x10;
+        assert_eq!(restore(&bent).err(), Some(BadSnapshot::Checksum));
+    }
+    assert_eq!(restore(&[]).err(), Some(BadSnapshot::Incomplete));
+}
+
+#[test]
+fn bug_18055_two_snapshots_at_once() {
+    let mut s = filled();
+    let mut first = s.store.snapshot_begin();
+    let second = s.store.snapshot_begin();
+    assert!(s.store.snapshot_next(&mut first, 100).is_some());
+    s.store.snapshot_end(second);
+    s.compact(s.store.revision());
+    assert!(!s.store.tidy(10), "the first still holds everything");
+    let mut chunks = vec![];
+    while let Some(chunk) = s.store.snapshot_next(&mut first, 100) {
+        chunks.push(chunk);
+    }
+    s.store.snapshot_end(first);
+    assert!(s.store.tidy(10));
+}
