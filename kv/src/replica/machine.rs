@@ -40,4 +40,12 @@ pub trait Machine {
     /// # Errors
     /// When something is missing, in words for the log.
     fn restore_end(&mut self) -> Result<(), String>;
+
+    /// A leader's snapshot takes the place of `former`: what is not replicated (watches) goes on here.
+    fn take_over(&mut self, former: &mut Self, happened: &mut Vec<Self::Happened>)
+    where
+        Self: Sized,
+    {
+        let _ = (former, happened);
+    }
 }

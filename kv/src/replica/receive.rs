@@ -159,7 +159,8 @@ impl<M: Machine> Replica<M> {
     /// The mark is durable: the leader's state is ours.
     pub(super) fn install(&mut self, mark: &Mark, now: Duration, out: &mut Out<M>) {
         let Some(incoming) = self.incoming.take() else { return };
-        self.machine = incoming.machine;
+        let mut former = std::mem::replace(&mut self.machine, incoming.machine);
+        self.machine.take_over(&mut former, &mut out.happened);
         (self.applied, self.applied_term) = (mark.index, mark.term);
         self.members = mark.members.clone();
         self.raft.advance_apply_to(mark.index);
