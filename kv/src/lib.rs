@@ -5,6 +5,7 @@
 pub mod command;
 pub mod error;
 pub mod limits;
+pub mod password;
 pub mod read;
 pub mod replica;
 pub mod reply;

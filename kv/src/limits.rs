@@ -38,3 +38,11 @@ pub const WATCH_SCAN_MAX: usize = 4096;
 pub const V2_EVENTS_MAX: usize = 1000;
 /// Names in a path of version 2 keys.
 pub const V2_DEPTH_MAX: usize = 64;
+/// Leases whose end or time left is told in one command.
+pub const LEASES_PER_CHANGE_MAX: usize = 1000;
+/// How often the time left to a long lease is told to all replicas.
+pub const LEASE_CHECKPOINT_MS: u64 = 5 * 60 * 1000;
+/// Share of the quota below which the alarm is cleared, and above which history is forgotten early.
+pub const QUOTA_CLEAR_PERCENT: u64 = 90;
+/// Bytes of a password that bcrypt looks at.
+pub const PASSWORD_BYTES_MAX: usize = 72;

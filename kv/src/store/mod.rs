@@ -5,8 +5,12 @@ mod alarms;
 mod apply;
 mod auth;
 mod check;
+mod chores;
+mod hash;
 mod history;
+mod lease_clock;
 mod leases;
+mod machine;
 mod range;
 mod slots;
 mod snapshot;
@@ -24,7 +28,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use auth::Auth;
 pub use check::{check_change, check_range};
-pub use snapshot::{BadSnapshot, Hashing, Restoring, Snapshot};
+pub use chores::{Chores, Retention};
+pub use hash::Hashing;
+pub use lease_clock::LeaseClock;
+pub use snapshot::{BadSnapshot, Restoring, Snapshot};
 pub use txn::is_read_only;
 pub use v2::V2;
 
@@ -63,6 +70,9 @@ pub struct Store {
     /// Snapshots in the making, and how many there ever were.
     pinned: BTreeSet<u64>,
     pins: u64,
+    /// The one that the replica takes, and what it restores from.
+    taken: Option<Snapshot>,
+    restoring: Option<Box<Restoring>>,
 }
 
 impl Store {
@@ -89,6 +99,25 @@ impl Store {
     /// Roughly what keys and history occupy. This is what the quota limits.
     pub fn bytes(&self) -> u64 {
         self.history.slots.bytes()
+    }
+
+    /// Has `tidy` something to do?
+    pub fn has_garbage(&self) -> bool {
+        self.history.has_garbage()
+    }
+
+    /// All leases, in order.
+    pub fn leases(&self) -> Vec<i64> {
+        self.leases.leases.keys().copied().collect()
+    }
+
+    /// The keys that hang on a lease, in order. Nothing if there is no such lease.
+    pub fn lease_keys(&self, id: i64) -> Option<Vec<Vec<u8>>> {
+        let lease = self.leases.leases.get(&id)?;
+        let key = |number: &u32| self.history.slots.slot(*number).key.to_vec();
+        let mut keys: Vec<Vec<u8>> = lease.slots.iter().map(key).collect();
+        keys.sort();
+        Some(keys)
     }
 
     /// Users, roles and what they may do.
@@ -173,5 +202,9 @@ impl Store {
     /// What a watch has to tell, in about `bytes_max`: the only place where events occupy memory.
     pub fn drain_watch(&mut self, id: WatchId, bytes_max: usize) -> Drained {
         self.watches.drain(id, &self.history, bytes_max)
+    }
+    /// Frees what compaction left, in a turn of at most `changes_max`. True while there is more to do.
+    pub fn tidy(&mut self, changes_max: usize) -> bool {
+        self.pinned.is_empty() && self.history.tidy(changes_max)
     }
 }

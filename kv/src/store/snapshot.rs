@@ -12,12 +12,14 @@ use super::leases::Leases;
 use super::slots::is_kept;
 use super::span::Span;
 use super::v2::V2;
-use super::version::{Packed, Version};
+use super::version::Version;
 use super::{Published, Store};
 use crate::reply::Happened;
 
 /// Of all chunks.
 const FORMAT: u8 = 1;
+/// Length and checksum before each chunk.
+const FRAME_BYTES: usize = 12;
 
 /// All but the keys.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ struct Head {
     v2: V2,
 }
 
-/// A key with its packed versions, oldest first.
+/// A key with its packed versions, oldest first. A long history goes on in the next record.
 #[derive(Debug, Serialize, Deserialize)]
 struct KeyRecord {
     #[serde(with = "serde_bytes")]
@@ -46,14 +48,17 @@ struct KeyRecord {
 enum Chunk {
     Head(Box<Head>),
     Keys(Vec<KeyRecord>),
-    /// How many keys there were.
+    /// How many versions there were.
     Tail(u64),
 }
 
 fn encode(chunk: &Chunk) -> Vec<u8> {
     // Writing into memory cannot fail; an empty chunk would be refused by `Restoring`.
-    let mut bytes = postcard::to_allocvec(chunk).unwrap_or_default();
-    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    let body = postcard::to_allocvec(chunk).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(body.len() + FRAME_BYTES);
+    bytes.extend((body.len() as u64).to_le_bytes());
+    bytes.extend(crc32fast::hash(&body).to_le_bytes());
+    bytes.extend(body);
     bytes
 }
 
@@ -65,9 +70,9 @@ pub struct Snapshot {
     revision: i64,
     compacted: i64,
     head: Option<Vec<u8>>,
-    /// Where to go on; nothing when all keys are told.
-    next_key: Option<Vec<u8>>,
-    keys: u64,
+    /// The next key and version; nothing when all are told.
+    next: Option<(Vec<u8>, (i64, u32))>,
+    versions: u64,
     is_over: bool,
 }
 
@@ -102,8 +107,8 @@ impl Store {
             revision: self.history.revision,
             compacted: self.history.compacted,
             head: Some(encode(&Chunk::Head(Box::new(head)))),
-            next_key: Some(Vec::new()),
-            keys: 0,
+            next: Some((Vec::new(), (0, 0))),
+            versions: 0,
             is_over: false,
         }
     }
@@ -116,26 +121,36 @@ impl Store {
         if snapshot.is_over {
             return None;
         }
-        let Some(from) = snapshot.next_key.take() else {
+        let Some((from, first)) = snapshot.next.take() else {
             snapshot.is_over = true;
-            return Some(encode(&Chunk::Tail(snapshot.keys)));
+            return Some(encode(&Chunk::Tail(snapshot.versions)));
         };
         let mut records = Vec::new();
         let mut bytes = 0;
+        let last_key = from.clone();
         for number in self.history.slots.range(Span::new(&from, &[0])) {
             let slot = self.history.slots.slot(number);
-            if bytes >= bytes_max.max(1) {
-                snapshot.next_key = Some(slot.key.to_vec());
-                break;
+            let first = if *slot.key == *last_key { first } else { (0, 0) };
+            let mut versions = Vec::new();
+            for version in visible(&self.history, number, snapshot.revision, snapshot.compacted) {
+                let place = (version.main, version.sub);
+                if bytes >= bytes_max.max(1) && snapshot.next.is_none() {
+                    snapshot.next = Some((slot.key.to_vec(), place));
+                }
+                if place >= first && snapshot.next.is_none() {
+                    let packed = version.pack();
+                    bytes += packed.len();
+                    versions.push(serde_bytes::ByteBuf::from(packed));
+                }
             }
-            let versions = visible(&self.history, number, snapshot.revision, snapshot.compacted);
-            let versions: Vec<_> =
-                versions.map(|version| serde_bytes::ByteBuf::from(version.pack())).collect();
             // What is not told costs time, too.
-            bytes += slot.key.len() + versions.iter().map(|packed| packed.len()).sum::<usize>();
+            bytes += slot.key.len();
             if !versions.is_empty() {
+                snapshot.versions += versions.len() as u64;
                 records.push(KeyRecord { key: slot.key.to_vec(), versions });
-                snapshot.keys += 1;
+            }
+            if snapshot.next.is_some() {
+                break;
             }
         }
         Some(encode(&Chunk::Keys(records)))
@@ -208,10 +223,13 @@ impl std::error::Error for BadSnapshot {}
 /// A store that is being built from chunks.
 #[derive(Debug, Default)]
 pub struct Restoring {
+    /// The beginning of a chunk that is not complete.
+    rest: Vec<u8>,
     store: Option<Store>,
     log: Vec<Change>,
-    last_key: Vec<u8>,
-    keys: u64,
+    /// The last key, and its last version so far.
+    last: (Vec<u8>, (i64, u32)),
+    versions: u64,
     is_whole: bool,
 }
 
@@ -221,23 +239,37 @@ impl Restoring {
         Self::default()
     }
 
-    /// Takes the next chunk, in the order in which they were made.
+    /// Takes the next bytes, in order, cut anywhere.
     ///
     /// # Errors
     ///
-    /// It is damaged, or no such chunk can follow here.
+    /// They are damaged, or cannot follow here.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), BadSnapshot> {
-        let (body, sum) = bytes.split_last_chunk::<4>().ok_or(BadSnapshot::Checksum)?;
-        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
-            return Err(BadSnapshot::Checksum);
+        let mut taken = std::mem::take(&mut self.rest);
+        taken.extend_from_slice(bytes);
+        let mut rest = taken.as_slice();
+        while let Some((length, frame)) = rest.split_first_chunk::<8>() {
+            let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+            let Some((sum, body)) = frame.split_first_chunk::<4>() else { break };
+            let Some((body, after)) = body.split_at_checked(length) else { break };
+            if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+                return Err(BadSnapshot::Checksum);
+            }
+            self.take_chunk(body)?;
+            rest = after;
         }
+        self.rest = rest.to_vec();
+        Ok(())
+    }
+
+    fn take_chunk(&mut self, body: &[u8]) -> Result<(), BadSnapshot> {
         let broken = |_| BadSnapshot::Broken("a chunk cannot be decoded");
         match postcard::from_bytes(body).map_err(broken)? {
             Chunk::Head(head) => self.take_head(*head),
             Chunk::Keys(records) => {
                 records.into_iter().try_for_each(|record| self.take_key(record))
             }
-            Chunk::Tail(keys) if keys == self.keys && self.store.is_some() => {
+            Chunk::Tail(versions) if versions == self.versions && self.store.is_some() => {
                 self.is_whole = true;
                 Ok(())
             }
@@ -270,10 +302,10 @@ impl Restoring {
 
     fn take_key(&mut self, record: KeyRecord) -> Result<(), BadSnapshot> {
         let store = self.store.as_mut().ok_or(BadSnapshot::Incomplete)?;
-        if record.key <= self.last_key || record.versions.is_empty() {
+        if record.key < self.last.0 || record.versions.is_empty() {
             return Err(BadSnapshot::Broken("the order of its keys"));
         }
-        let mut last = (0, 0);
+        let mut last = if record.key == self.last.0 { self.last.1 } else { (0, 0) };
         for packed in &record.versions {
             let version = Version::unpack(packed);
             if (version.main, version.sub) <= last || version.main > store.history.revision {
@@ -285,12 +317,8 @@ impl Restoring {
                 self.log.push(Change { main: version.main, sub: version.sub, slot });
             }
         }
-        if let Some(slot) = store.history.slots.find(&record.key) {
-            let lease = store.history.slots.slot(slot).newest().lease;
-            store.leases.attach(slot, 0, lease);
-        }
-        self.last_key = record.key;
-        self.keys += 1;
+        self.versions += record.versions.len() as u64;
+        self.last = (record.key, last);
         Ok(())
     }
 
@@ -303,75 +331,12 @@ impl Restoring {
         let mut store = self.store.filter(|_| self.is_whole).ok_or(BadSnapshot::Incomplete)?;
         self.log.sort_unstable_by_key(|change| (change.main, change.sub));
         store.history.log = self.log.into();
+        for number in store.history.slots.range(Span::new(&[], &[0])) {
+            let newest = store.history.slots.slot(number).newest();
+            if newest.lease != 0 {
+                store.leases.attach(number, 0, newest.lease);
+            }
+        }
         Ok(store)
-    }
-}
-
-/// A checksum over all that can be read, in the making: of many keys it takes more than one turn.
-#[derive(Debug)]
-pub struct Hashing {
-    revision: i64,
-    compacted: i64,
-    next_key: Vec<u8>,
-    hasher: crc32fast::Hasher,
-}
-
-impl Store {
-    /// Begins a checksum over the history up to a revision; zero is the last one.
-    ///
-    /// # Errors
-    ///
-    /// That revision is not known.
-    pub fn hash_begin(&self, revision: i64) -> Result<Hashing, crate::error::Error> {
-        let revision = self.history.readable(revision, self.history.revision)?;
-        let compacted = self.history.compacted;
-        Ok(Hashing { revision, compacted, next_key: Vec::new(), hasher: crc32fast::Hasher::new() })
-    }
-
-    /// Goes on, with at most `keys_max` keys. Tells the checksum when it is complete.
-    ///
-    /// # Errors
-    ///
-    /// History was compacted meanwhile: begin again.
-    pub fn hash_next(
-        &self,
-        hashing: &mut Hashing,
-        keys_max: usize,
-    ) -> Result<Option<u32>, crate::error::Error> {
-        if self.history.compacted != hashing.compacted {
-            return Err(crate::error::Error::Compacted);
-        }
-        let from = std::mem::take(&mut hashing.next_key);
-        for (count, number) in self.history.slots.range(Span::new(&from, &[0])).enumerate() {
-            let slot = self.history.slots.slot(number);
-            if count == keys_max {
-                hashing.next_key = slot.key.to_vec();
-                return Ok(None);
-            }
-            let versions = visible(&self.history, number, hashing.revision, hashing.compacted);
-            for version in versions {
-                let packed: Packed = version.pack();
-                hashing.hasher.update(&(slot.key.len() as u64).to_le_bytes());
-                hashing.hasher.update(&slot.key);
-                hashing.hasher.update(&(packed.len() as u64).to_le_bytes());
-                hashing.hasher.update(&packed);
-            }
-        }
-        Ok(Some(hashing.hasher.clone().finalize()))
-    }
-
-    /// The whole checksum at once.
-    ///
-    /// # Errors
-    ///
-    /// That revision is not known.
-    pub fn hash_kv(&self, revision: i64) -> Result<u32, crate::error::Error> {
-        let mut hashing = self.hash_begin(revision)?;
-        Ok(self.hash_next(&mut hashing, usize::MAX)?.unwrap_or_default())
-    }
-
-    /// Frees what compaction left, in a turn of at most `changes_max`. True while there is more to do.
-    pub fn tidy(&mut self, changes_max: usize) -> bool {
-        self.pinned.is_empty() && self.history.tidy(changes_max)
     }
 }
