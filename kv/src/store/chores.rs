@@ -95,10 +95,17 @@ impl Chores {
             Retention::Ms(period) => self.expired(store, period, now_ms).unwrap_or(0),
             Retention::Asked | Retention::Revisions(_) => 0,
         };
-        // Better to lose history than to refuse writes: of what is left, half goes, again and again.
         let is_tight = store.bytes() > self.quota_bytes / 100 * QUOTA_CLEAR_PERCENT;
-        let half = store.revision() - (store.revision() - store.compact_revision()) / 2;
-        let revision = if is_tight && !store.has_garbage() { revision.max(half) } else { revision };
+        let revision = match is_tight && !store.has_garbage() {
+            // Writes are refused already: no history is worth that.
+            true if store.alarms.is_raised(Alarm::NoSpace) => store.revision(),
+            // Better to lose history than to refuse writes: half of it goes, again and again.
+            true => {
+                let kept = (store.revision() - store.compact_revision()) / 2;
+                revision.max(store.revision() - kept)
+            }
+            false => revision,
+        };
         (revision > store.compact_revision()).then_some(revision)
     }
 

@@ -27,11 +27,21 @@ pub(super) struct History {
     pub(super) revision: i64,
     /// Where history begins. Zero until the first compaction.
     pub(super) compacted: i64,
+    /// Up to which beginning of history everything is freed, and how many changes of the next one were looked at.
+    tidied: i64,
+    looked_at: usize,
 }
 
 impl Default for History {
     fn default() -> Self {
-        Self { slots: Slots::default(), log: VecDeque::new(), revision: 1, compacted: 0 }
+        Self {
+            slots: Slots::default(),
+            log: VecDeque::new(),
+            revision: 1,
+            compacted: 0,
+            tidied: 0,
+            looked_at: 0,
+        }
     }
 }
 
@@ -85,28 +95,46 @@ impl History {
             return Err(Error::FutureRevision);
         }
         self.compacted = revision;
+        self.looked_at = 0;
         Ok(())
     }
 
     /// Frees what compaction left, at most `changes_max` of it at once. True while there is more.
     pub(super) fn tidy(&mut self, changes_max: usize) -> bool {
         for _ in 0..changes_max {
-            match self.log.front() {
-                Some(change) if change.main < self.compacted => {
-                    self.slots.forget(change.slot, self.compacted);
-                    self.log.pop_front();
-                }
-                Some(_) | None => {
-                    self.give_back();
-                    return false;
-                }
+            if !self.has_garbage() {
+                self.give_back();
+                return false;
             }
+            self.forget_next();
         }
         self.has_garbage()
     }
 
+    /// Changes before the beginning of history go. Those right at it stay, because a watch may begin there,
+    /// but what they replaced goes.
+    fn forget_next(&mut self) {
+        let compacted = self.compacted;
+        if let Some(change) = self.log.front().copied().filter(|change| change.main < compacted) {
+            self.slots.forget(change.slot, compacted);
+            self.log.pop_front();
+            self.looked_at = 0;
+            return;
+        }
+        match self.log.get(self.looked_at).copied().filter(|change| change.main == compacted) {
+            Some(change) => {
+                self.slots.forget(change.slot, compacted);
+                self.looked_at += 1;
+            }
+            None => {
+                self.looked_at = 0;
+                self.tidied = compacted;
+            }
+        }
+    }
+
     pub(super) fn has_garbage(&self) -> bool {
-        self.log.front().is_some_and(|change| change.main < self.compacted)
+        self.tidied < self.compacted
     }
 
     fn give_back(&mut self) {

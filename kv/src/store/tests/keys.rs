@@ -298,3 +298,33 @@ fn prev_kv_of_a_put() {
     };
     assert_eq!((reply.revision, reply.prev_kv), (3, Some(was)));
 }
+
+#[test]
+fn many_keys_in_any_order_are_counted_and_found() {
+    let mut s = Script::new();
+    let mut there = std::collections::BTreeSet::new();
+    let mut drawn: u64 = 1;
+    for _ in 0..6000 {
+        drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let key = format!("{:04}", (drawn >> 33) % 2500);
+        if drawn >> 62 == 0 {
+            assert_eq!(s.delete(&key, "") == 1, there.remove(&key));
+        } else {
+            s.put(&key, "v");
+            there.insert(key);
+        }
+        if drawn >> 55 == 0 {
+            s.compact(s.store.revision());
+            s.tidy();
+        }
+    }
+    for from in (0..2500).step_by(37) {
+        let (from, to) = (format!("{from:04}"), format!("{:04}", from + 700));
+        let reply = s.read(&range(&from, &to)).unwrap();
+        let expected: Vec<&String> = there.range(from..to).collect();
+        assert_eq!(reply.count, i64::try_from(expected.len()).unwrap());
+        assert!(
+            reply.kvs.iter().map(|kv| &kv.key[..]).eq(expected.iter().map(|key| key.as_bytes()))
+        );
+    }
+}
