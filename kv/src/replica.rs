@@ -69,11 +69,12 @@ pub struct Replica<M: Machine> {
     sending: BTreeMap<u64, send::Sending>,
     incoming: Option<receive::Incoming<M>>,
     next_file: u64,
+    /// Superseded snapshots that are still being sent.
+    retired: Vec<u64>,
     log_bytes: u64,
     wanted_since: Duration,
     leader: (u64, u64),
     broken: Option<String>,
-    leaving: Option<Duration>,
 }
 
 impl<M: Machine> std::fmt::Debug for Replica<M> {
@@ -135,7 +136,7 @@ impl<M: Machine> Replica<M> {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let alone = self.members.present.len() <= 1 && self.raft.raft.state == StateRole::Leader;
-        let idle = self.asks.is_empty() && self.reads.is_empty() && self.leaving.is_none();
+        let idle = self.asks.is_empty() && self.reads.is_empty();
         (self.broken.is_none() && !(alone && idle)).then_some(self.next_tick)
     }
 
@@ -169,6 +170,12 @@ impl<M: Machine> Replica<M> {
         &mut self.machine
     }
 
+    /// The last index in force.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
     /// Whether it leads now. Asked right before the leader's own proposals (expired leases), so that a
     /// deposed leader never makes them.
     #[must_use]
@@ -189,7 +196,7 @@ impl<M: Machine> Replica<M> {
         self.reads_on_tick(now, out);
         self.sending_on_tick(now, out);
         self.receiving_on_tick(now, out);
-        self.members_on_tick(now, out);
+        self.members_on_tick();
     }
 
     /// A leader whose disk does not answer falls silent, so that another is elected; a lone voter must
@@ -209,7 +216,8 @@ impl<M: Machine> Replica<M> {
             return;
         }
         let Some((from, speech)) = self.ear.hear(bytes) else { return };
-        if self.members.removed.contains(&from) {
+        let counts = self.raft.raft.prs().get(from).is_some();
+        if self.members.removed.contains(&from) && !counts {
             return;
         }
         match speech {

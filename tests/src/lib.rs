@@ -4,6 +4,7 @@
 pub mod agenda;
 pub mod agent;
 pub mod check;
+pub mod cluster;
 pub mod corpus;
 pub mod crash;
 pub mod forge;

@@ -127,7 +127,7 @@ impl<M: Machine> Replica<M> {
 
     /// Why nothing can be asked now.
     pub(super) fn cannot_ask(&self) -> Option<Refusal> {
-        if self.broken.is_some() || self.leaving.is_some() {
+        if self.broken.is_some() {
             return Some(Refusal::Stopped);
         }
         if self.raft.raft.leader_id == 0 {

@@ -4,6 +4,7 @@ use crc32fast::Hasher;
 
 use std::time::Duration;
 
+use super::send::Sending;
 use super::{Action, Machine, Out, Replica, Ticket};
 use crate::wal::Mark;
 
@@ -109,9 +110,21 @@ impl<M: Machine> Replica<M> {
         self.shrink();
     }
 
-    /// A file that nobody is sent any more.
+    /// A file that is superseded goes when nobody is being sent it any more: whoever is would begin
+    /// anew, and under load never end.
     pub(super) fn retire(&mut self, file: u64, out: &mut Out<M>) {
-        self.sending.retain(|_, sending| sending.file() != file);
-        out.actions.push(Action::SnapshotRemove { file });
+        self.retired.push(file);
+        self.sweep(out);
+    }
+
+    pub(super) fn sweep(&mut self, out: &mut Out<M>) {
+        let sent: Vec<u64> = self.sending.values().map(Sending::file).collect();
+        self.retired.retain(|file| {
+            let kept = sent.contains(file);
+            if !kept {
+                out.actions.push(Action::SnapshotRemove { file: *file });
+            }
+            kept
+        });
     }
 }

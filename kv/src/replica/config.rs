@@ -52,8 +52,8 @@ pub enum Plant {
     ForgetVotes,
     /// A damaged log is cut at the damage.
     CutDamage,
-    /// An entry of another term does not replace what follows it.
-    KeepConflicts,
+    /// Each question for a read index has the same bytes.
+    SameQuestion,
 }
 
 impl Config {

@@ -81,13 +81,7 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    pub(super) fn apply_change(
-        &mut self,
-        entry: &Entry,
-        origin: Option<Origin>,
-        now: Duration,
-        out: &mut Out<M>,
-    ) {
+    pub(super) fn apply_change(&mut self, entry: &Entry, origin: Option<Origin>, out: &mut Out<M>) {
         let result = self.change(entry);
         if let Some(ticket) = self.answered(origin) {
             out.actions.push(match result {
@@ -96,10 +90,11 @@ impl<M: Machine> Replica<M> {
             });
         }
         out.actions.push(Action::Members(self.members.clone()));
-        let gone = self.members.removed.contains(&self.config.id);
-        if gone && self.leaving.is_none() {
-            // Long enough to tell the others that they need not wait for us.
-            self.leaving = Some(now + 2 * self.config.election());
+        let id = self.config.id;
+        if self.members.removed.contains(&id) && self.raft.raft.prs().get(id).is_none() {
+            // At once: a leader that is no member is what raft panics on. Those who stay were told of
+            // the commit before, or will elect one who knows of the entry.
+            self.break_down("this member was removed from the cluster".to_owned(), out);
         }
     }
 
@@ -123,11 +118,7 @@ impl<M: Machine> Replica<M> {
         Ok(())
     }
 
-    pub(super) fn members_on_tick(&mut self, now: Duration, out: &mut Out<M>) {
-        if self.leaving.is_some_and(|until| now >= until) {
-            let why = "this member was removed from the cluster".to_owned();
-            return self.break_down(why, out);
-        }
+    pub(super) fn members_on_tick(&mut self) {
         // Raft leaves the joint configuration by itself, unless the leader changes at the wrong moment.
         let joint = self.raft.store().voters.auto_leave;
         if joint && self.leads() && !self.raft.raft.has_pending_conf() {

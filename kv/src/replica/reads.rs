@@ -80,6 +80,10 @@ impl<M: Machine> Replica<M> {
         for number in [self.config.id, self.config.nonce, self.reads.tries] {
             question.extend_from_slice(&number.to_le_bytes());
         }
+        #[cfg(feature = "planted")]
+        if self.has(super::Plant::SameQuestion) {
+            question.truncate(16);
+        }
         self.raft.read_index(question.clone());
         let tickets = std::mem::take(&mut self.reads.waiting);
         self.reads.round = Some(Round { question, since: now, tickets });

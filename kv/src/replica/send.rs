@@ -131,6 +131,7 @@ impl<M: Machine> Replica<M> {
         } else if now > self.wanted_since + 4 * self.config.election() {
             self.raft.store().wanted.set(false);
         }
+        self.sweep(out);
         let silence = self.config.election() * SNAPSHOT_SILENCE_ELECTIONS;
         let late = self.config.election() / 2;
         let due: Vec<(u64, bool)> = self

@@ -121,11 +121,11 @@ impl<M: Machine> Replica<M> {
             sending: BTreeMap::new(),
             incoming: None,
             next_file,
+            retired: Vec::new(),
             log_bytes: 0,
             wanted_since: now,
             leader: (0, 0),
             broken: None,
-            leaving: None,
         }
     }
 

@@ -76,7 +76,7 @@ impl<M: Machine> Replica<M> {
         let (number, messages) = (ready.number(), ready.take_persisted_messages());
         self.raft.advance_append_async(ready);
         self.await_disk(number, messages, now, out);
-        self.apply_all(committed, now, out);
+        self.apply_all(committed, out);
     }
 
     fn keep_state(&mut self, state: &raft::eraftpb::HardState, urgent: bool) {
@@ -190,12 +190,15 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    fn apply_all(&mut self, entries: Vec<Entry>, now: Duration, out: &mut Out<M>) {
+    fn apply_all(&mut self, entries: Vec<Entry>, out: &mut Out<M>) {
         for entry in entries {
             let (index, term) = (entry.index, entry.term);
             self.log_bytes += entry.data.len() as u64 + 64;
-            self.apply(&entry, now, out);
+            self.apply(&entry, out);
             (self.applied, self.applied_term) = (index, term);
+            if self.broken.is_some() {
+                return;
+            }
         }
         if self.applied > self.raft.raft.raft_log.applied() {
             self.raft.advance_apply_to(self.applied);
@@ -203,11 +206,11 @@ impl<M: Machine> Replica<M> {
         self.shrink();
     }
 
-    fn apply(&mut self, entry: &Entry, now: Duration, out: &mut Out<M>) {
+    fn apply(&mut self, entry: &Entry, out: &mut Out<M>) {
         let origin = Origin::decode(&entry.context);
         match entry.get_entry_type() {
             EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
-                self.apply_change(entry, origin, now, out);
+                self.apply_change(entry, origin, out);
             }
             // A leader begins its term with an entry of nobody.
             EntryType::EntryNormal if origin.is_none() => {}

@@ -1,5 +1,6 @@
 //! `cargo sim`: worlds from seeds.
 //!
+//! `cargo sim 42 --nodes 5` is a cluster of replicas instead of one machine.
 //! `cargo sim 42` replays one seed and prints each order; `cargo sim --seeds 2000 [--from N]` runs many. Exit code
 //! 0: all is well; 127: the supervisor panicked; 128: something never happened that must; 129: something happened
 //! that must not. The seed is printed in each case.
@@ -8,19 +9,62 @@ use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use tests::cluster::{self, Plan};
 use tests::simulation::{Failure, Report, run};
 
-const USAGE: &str = "usage: sim SEED | sim --seeds COUNT [--from SEED]";
+const USAGE: &str =
+    "usage: sim SEED | sim --seeds COUNT [--from SEED] (each with --nodes N for a cluster)";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| usage());
+    if let Some(place) = words.iter().position(|word| *word == "--nodes") {
+        let nodes = number(words.get(place + 1).copied().unwrap_or(""));
+        return cluster(&[&words[..place], &words[place + 2..]].concat(), nodes);
+    }
     match words.as_slice() {
         [seed] if *seed != "--help" => one(number(seed)),
         ["--seeds", count] => many(0, number(count)),
         ["--seeds", count, "--from", first] => many(number(first), number(count)),
         _ => usage(),
+    }
+}
+
+fn cluster(words: &[&str], nodes: u64) {
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| usage());
+    let (first, count) = match words {
+        [seed] if *seed != "--help" => (number(seed), 1),
+        ["--seeds", count] => (0, number(count)),
+        ["--seeds", count, "--from", first] => (number(first), number(count)),
+        _ => usage(),
+    };
+    let began = Instant::now();
+    let next = AtomicU64::new(first);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| work_cluster(&next, first + count, nodes, count == 1));
+        }
+    });
+    println!("{count} seeds of {nodes} nodes are well, in {:.1} s", began.elapsed().as_secs_f64());
+}
+
+fn work_cluster(next: &AtomicU64, end: u64, nodes: u64, told: bool) {
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return;
+        }
+        name_the_seed_on_panic(seed);
+        match cluster::run(Plan { told, ..Plan::new(seed, nodes) }) {
+            Ok(report) if told => println!("seed {seed}: {report:?}"),
+            Ok(_) => {}
+            Err(failure) => {
+                eprintln!("with --nodes {nodes}:");
+                fail(seed, &failure);
+            }
+        }
     }
 }
 
