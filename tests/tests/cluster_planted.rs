@@ -23,8 +23,10 @@ fn found(plant: Plant, nodes: u64) -> String {
 
 #[test]
 fn an_acknowledgement_before_the_disk_has_it() {
+    // What was lost shows where the log goes on without it, or at the end.
     let failure = found(Plant::AckEarly, 1);
-    assert!(failure.starts_with("durability") || failure.starts_with("log agreement"), "{failure}");
+    let checkers = ["durability", "log agreement", "state"];
+    assert!(checkers.iter().any(|checker| failure.starts_with(checker)), "{failure}");
 }
 
 #[test]
