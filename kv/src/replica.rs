@@ -26,6 +26,7 @@ mod turn;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use raft::eraftpb::MessageType;
 use raft::{RawNode, StateRole};
 
 use self::asks::Asks;
@@ -202,6 +203,9 @@ impl<M: Machine> Replica<M> {
     /// A leader whose disk does not answer falls silent, so that another is elected; a lone voter must
     /// not campaign over frames that are still being written.
     fn is_disk_stuck(&self, now: Duration) -> bool {
+        if self.is_installing() {
+            return true;
+        }
         let waited = now.saturating_sub(self.flying_since);
         let stuck = self.flying.is_some() && waited > self.config.election();
         let lone = self.raft.raft.prs().is_singleton() && self.flying.is_some();
@@ -221,6 +225,10 @@ impl<M: Machine> Replica<M> {
             return;
         }
         match speech {
+            // Raft panics if it campaigns between a snapshot and its being in force.
+            Speech::Raft(message)
+                if self.is_installing() && message.get_msg_type() == MessageType::MsgTimeoutNow => {
+            }
             Speech::Raft(message) => match guard::judge(&self.raft, from, &message) {
                 // What raft refuses, it refuses for good reason; the sender will ask again.
                 guard::Verdict::Pass => drop(self.raft.step(message)),

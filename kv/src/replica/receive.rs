@@ -175,6 +175,11 @@ impl<M: Machine> Replica<M> {
         self.acknowledge(incoming.from, incoming.mark.file, mark.bytes, true, out);
     }
 
+    /// Whether raft has a snapshot that is not yet in force.
+    pub(super) fn is_installing(&self) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.taken)
+    }
+
     fn drop_incoming(&mut self, out: &mut Out<M>) {
         if let Some(incoming) = self.incoming.take() {
             out.actions.push(Action::SnapshotRemove { file: incoming.file });

@@ -109,29 +109,23 @@ pub fn recover(segments: &[Segment<'_>]) -> Result<Option<Recovered>, Bad> {
     reader.finish().map(Some)
 }
 
-/// The place of the oldest frame. A log whose first frame is unfinished is an empty one.
+/// The place of the oldest frame that begins a segment. What is before it may be what a crash left of
+/// segments that a snapshot made superfluous; `Reader::finish` proves that it was. A log without such a
+/// frame is an empty one, unless something in it was more than an unfinished first write.
 fn first_place(segments: &[Segment<'_>]) -> Result<Option<Place>, Bad> {
-    for (position, segment) in segments.iter().enumerate() {
+    let mut worst = None;
+    for segment in segments {
         let bad = Bad::Frame { segment: segment.number, offset: 0, number: 0 };
         match frame::look(segment.bytes, 0) {
             Found::Frame(header, _) if header.place.segment == segment.number => {
                 return Ok(Some(header.place));
             }
-            Found::Frame(..) | Found::Damaged => return Err(bad),
-            Found::Blank | Found::Torn => {
-                let after = segment.bytes.len() > frame::ALIGNMENT && any_frame(segment, 0);
-                let later = segments[position + 1..].iter().any(|later| any_frame(later, 0));
-                if after || later {
-                    return Err(bad);
-                }
-            }
+            Found::Frame(..) | Found::Damaged => worst = Some(bad),
+            Found::Blank | Found::Torn if scan(segment, 0).next().is_some() => worst = Some(bad),
+            Found::Blank | Found::Torn => {}
         }
     }
-    Ok(None)
-}
-
-fn any_frame(segment: &Segment<'_>, from: u64) -> bool {
-    scan(segment, from).next().is_some()
+    worst.map_or(Ok(None), Err)
 }
 
 /// The places of all whole frames of a segment, wherever they begin.

@@ -247,3 +247,15 @@ fn no_bytes_make_it_panic_or_invent_entries() {
         }
     }
 }
+
+#[test]
+fn a_torn_segment_that_a_crash_left_before_the_rest_is_passed_over() {
+    let (mut disk, mut log) = written(20, 700);
+    log.put_mark(&Mark { index: 20, term: 1, ..Mark::default() });
+    disk.perform(&mut log);
+    let last = *disk.segments.keys().last().unwrap();
+    disk.segments.retain(|number, _| *number + 1 >= last);
+    disk.segments.get_mut(&(last - 1)).unwrap().fill(0);
+    disk.segments.get_mut(&(last - 1)).unwrap()[..300].fill(9);
+    assert_eq!(disk.found().mark.index, 20);
+}

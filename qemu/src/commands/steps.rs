@@ -87,6 +87,10 @@ pub(crate) const STEPS: &[Step] = &[
             "boot_units",
         ],
     ),
+    // Built with optimisation, like the simulator: a debug build would take minutes.
+    cargo("clusters of replicas: 200 seeds", &["sim", "--seeds", "200", "--nodes", "5"]),
+    cargo("clusters of three", &["sim", "--seeds", "50", "--nodes", "3"]),
+    cargo("a replica alone", &["sim", "--seeds", "50", "--nodes", "1"]),
     cargo("real unit files, a sample", &["corpus", "--sample", "20"]),
     cargo("the demo, without a person", &["boot", "--", "--smoke"]),
 ];

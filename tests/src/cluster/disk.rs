@@ -78,6 +78,13 @@ impl Disk {
         }
     }
 
+    /// The oldest thing fails: of a write any part may have happened.
+    pub fn fail(&mut self, prng: &mut Prng) {
+        if let Some(Job::Write(_, segment, at, bytes)) = self.queue.pop_front() {
+            self.tear(segment, at, &bytes, prng);
+        }
+    }
+
     /// The power goes: of what was on its way any part may have happened, sector by sector.
     pub fn cut(&mut self, prng: &mut Prng) {
         for job in std::mem::take(&mut self.queue) {

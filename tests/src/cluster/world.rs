@@ -312,7 +312,7 @@ impl World {
         };
         let event = match write.filter(|_| std::mem::take(&mut node.fails)) {
             Some(ticket) => {
-                node.disk.cut(&mut self.prng);
+                node.disk.fail(&mut self.prng);
                 Some(Event::Failed { ticket, why: "input/output error".into() })
             }
             None => match node.disk.work() {
