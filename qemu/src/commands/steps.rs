@@ -52,6 +52,8 @@ pub(crate) const STEPS: &[Step] = &[
             "fuzz_units",
             "--test",
             "fuzz_surfaces",
+            "--test",
+            "cluster",
         ],
     ),
     cargo("faults of PID 1, natively", &["test", "--package", "init", "--test", "survive"]),
