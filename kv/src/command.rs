@@ -2,10 +2,10 @@
 //! the world outside (time, random numbers, hashed passwords) its proposer has put in, so that all replicas
 //! arrive at the same state.
 
-use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::TXN_DEPTH_MAX;
+use crate::nesting::deeper;
 use crate::read::RangeRequest;
 use crate::v2::V2Change;
 
@@ -293,19 +293,9 @@ pub enum AuthChange {
     },
 }
 
-/// Reads a transaction within a transaction, but not without end: foreign bytes must not use up the stack.
+/// Reads a transaction within a transaction.
 fn nested<'de, D: serde::Deserializer<'de>>(from: D) -> Result<TxnRequest, D::Error> {
-    thread_local! {
-        static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-    }
-    let depth = DEPTH.get();
-    if depth >= TXN_DEPTH_MAX {
-        return Err(D::Error::custom("transactions nested too deeply"));
-    }
-    DEPTH.set(depth + 1);
-    let read = TxnRequest::deserialize(from);
-    DEPTH.set(depth);
-    read
+    deeper(TXN_DEPTH_MAX, || TxnRequest::deserialize(from))
 }
 
 impl Command {

@@ -5,6 +5,7 @@
 pub mod command;
 pub mod error;
 pub mod limits;
+mod nesting;
 pub mod password;
 pub mod read;
 pub mod replica;

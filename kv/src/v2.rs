@@ -73,7 +73,8 @@ pub struct V2Node {
     pub expires_unix_ms: Option<u64>,
     /// Seconds until then, rounded up.
     pub ttl_s: i64,
-    /// What is in the directory, when shown.
+    /// What is in the directory, when shown. Events that are remembered show none.
+    #[serde(skip)]
     pub nodes: Vec<V2Node>,
     /// Index of its last change.
     pub modified_index: u64,

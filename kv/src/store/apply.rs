@@ -179,7 +179,7 @@ impl Store {
 
     /// Tells the watches of everything that came after a revision.
     fn wake(&mut self, before: i64, out: &mut Out) {
-        if self.history.revision == before {
+        if self.history.revision == before || self.watches.len() == 0 {
             return;
         }
         let mut woken = Vec::new();

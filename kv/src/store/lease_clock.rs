@@ -15,6 +15,9 @@ const AGAIN_MS: u64 = 2000;
 struct Timed {
     ttl_s: i64,
     ends_ms: u64,
+    /// Where it stands in `due` and in `checkpoints`.
+    due_ms: u64,
+    checkpoint_ms: u64,
     /// What the replicas last heard is not its whole time.
     was_told: bool,
     /// Its end was proposed.
@@ -48,13 +51,11 @@ impl LeaseClock {
         self.era = Some(era);
         for (id, lease) in &store.leases.leases {
             let left_s = if lease.remaining_s > 0 { lease.remaining_s } else { lease.ttl_s };
-            let timed = Timed {
-                ttl_s: lease.ttl_s,
-                ends_ms: now_ms.saturating_add(ms(left_s)).saturating_add(extra_ms),
-                was_told: lease.remaining_s > 0,
-                ends_proposed: false,
-            };
-            self.enter(*id, timed, now_ms);
+            let ends_ms = now_ms.saturating_add(ms(left_s)).saturating_add(extra_ms);
+            self.enter(*id, lease.ttl_s, ends_ms, now_ms);
+            if let Some(timed) = self.leases.get_mut(id) {
+                timed.was_told = lease.remaining_s > 0;
+            }
         }
     }
 
@@ -73,8 +74,7 @@ impl LeaseClock {
         match happened {
             Happened::LeaseGranted { id, ttl_s } if self.era.is_some() => {
                 let ends_ms = now_ms.saturating_add(ms(*ttl_s));
-                let timed = Timed { ttl_s: *ttl_s, ends_ms, was_told: false, ends_proposed: false };
-                self.enter(*id, timed, now_ms);
+                self.enter(*id, *ttl_s, ends_ms, now_ms);
             }
             Happened::LeaseRemaining { id, remaining_s } => {
                 if let Some(timed) = self.leases.get_mut(id) {
@@ -92,19 +92,28 @@ impl LeaseClock {
         }
     }
 
-    fn enter(&mut self, id: i64, timed: Timed, now_ms: u64) {
+    fn enter(&mut self, id: i64, ttl_s: i64, ends_ms: u64, now_ms: u64) {
         self.leave(id);
-        self.due.insert((timed.ends_ms, id));
-        if ms(timed.ttl_s) > LEASE_CHECKPOINT_MS {
-            self.checkpoints.insert((now_ms.saturating_add(LEASE_CHECKPOINT_MS), id));
+        let checkpoint_ms = now_ms.saturating_add(LEASE_CHECKPOINT_MS);
+        if ms(ttl_s) > LEASE_CHECKPOINT_MS {
+            self.checkpoints.insert((checkpoint_ms, id));
         }
+        self.due.insert((ends_ms, id));
+        let timed = Timed {
+            ttl_s,
+            ends_ms,
+            due_ms: ends_ms,
+            checkpoint_ms,
+            was_told: false,
+            ends_proposed: false,
+        };
         self.leases.insert(id, timed);
     }
 
     fn leave(&mut self, id: i64) {
-        if self.leases.remove(&id).is_some() {
-            self.due.retain(|(_, other)| *other != id);
-            self.checkpoints.retain(|(_, other)| *other != id);
+        if let Some(timed) = self.leases.remove(&id) {
+            self.due.remove(&(timed.due_ms, id));
+            self.checkpoints.remove(&(timed.checkpoint_ms, id));
             self.renewed.remove(&id);
         }
     }
@@ -115,9 +124,10 @@ impl LeaseClock {
         if timed.ends_proposed || timed.ends_ms <= now_ms {
             return None;
         }
-        self.due.remove(&(timed.ends_ms, id));
+        self.due.remove(&(timed.due_ms, id));
         timed.ends_ms = now_ms.saturating_add(ms(timed.ttl_s));
-        self.due.insert((timed.ends_ms, id));
+        timed.due_ms = timed.ends_ms;
+        self.due.insert((timed.due_ms, id));
         if timed.was_told {
             self.renewed.insert(id);
         }
@@ -143,9 +153,10 @@ impl LeaseClock {
         let mut changes = Vec::new();
         let ids = take_due(&mut self.due, now_ms);
         for id in &ids {
-            self.due.insert((now_ms + AGAIN_MS, *id));
             if let Some(timed) = self.leases.get_mut(id) {
                 timed.ends_proposed = true;
+                timed.due_ms = now_ms.saturating_add(AGAIN_MS);
+                self.due.insert((timed.due_ms, *id));
             }
         }
         if !ids.is_empty() {
@@ -163,7 +174,9 @@ impl LeaseClock {
         let mut told: BTreeMap<i64, i64> =
             std::mem::take(&mut self.renewed).into_iter().map(|id| (id, 0)).collect();
         for id in take_due(&mut self.checkpoints, now_ms) {
-            self.checkpoints.insert((now_ms.saturating_add(LEASE_CHECKPOINT_MS), id));
+            let Some(timed) = self.leases.get_mut(&id) else { continue };
+            timed.checkpoint_ms = now_ms.saturating_add(LEASE_CHECKPOINT_MS);
+            self.checkpoints.insert((timed.checkpoint_ms, id));
             let Some((left_s, ttl_s)) = self.time_to_live(id, now_ms) else { continue };
             // One that is kept alive needs no words: it is as young as after an election.
             if left_s > 0 && ms(ttl_s - left_s) >= LEASE_CHECKPOINT_MS {

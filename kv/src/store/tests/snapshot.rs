@@ -141,3 +141,29 @@ fn a_long_history_is_cut_as_well() {
     assert!(chunks.len() > 80 && chunks.iter().all(|chunk| chunk.len() < 300));
     assert_eq!(restore(&chunks).unwrap().hash_kv(0), s.store.hash_kv(0));
 }
+
+#[test]
+fn nonsense_with_a_good_checksum_does_no_harm() {
+    let mut s = filled();
+    let whole = chunks(&mut s.store, 300);
+    let mut drawn: u64 = 7;
+    let mut draw = |limit: usize| {
+        drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(drawn >> 33).unwrap() % limit
+    };
+    for _ in 0..3000 {
+        let mut bent = whole.clone();
+        let which = draw(bent.len());
+        let chunk = &mut bent[which];
+        for _ in 0..=draw(3) {
+            let at = 12 + draw(chunk.len() - 12);
+            chunk[at] = u8::try_from(draw(256)).unwrap();
+        }
+        let sum = crc32fast::hash(&chunk[12..]);
+        chunk[8..12].copy_from_slice(&sum.to_le_bytes());
+        if let Ok(mut store) = restore(&bent) {
+            while store.tidy(100) {}
+            assert!(store.hash_kv(0).is_ok());
+        }
+    }
+}

@@ -6,16 +6,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{KEY_NOT_FOUND, NOT_DIRECTORY};
 use crate::limits::V2_DEPTH_MAX;
+use crate::nesting::deeper;
 use crate::v2::V2Node;
 
 /// A directory or a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Node {
     pub(super) value: String,
+    #[serde(deserialize_with = "children")]
     children: Option<BTreeMap<String, Node>>,
     pub(super) created: u64,
     pub(super) modified: u64,
     pub(super) expires_unix_ms: Option<u64>,
+}
+
+fn children<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<BTreeMap<String, Node>>, D::Error> {
+    deeper(V2_DEPTH_MAX + 1, || Option::deserialize(from))
 }
 
 impl Node {
