@@ -3,7 +3,7 @@
 //! Raft panics on what it holds to be impossible, and in PID 1 a panic ends the process. Three lines of
 //! defence, in this order: [`guard`] keeps from raft every message that could bring it there;
 //! [`crate::wal::recover`] hands it no log that does not fit together; and PID 1 survives its own death
-//! by re-executing itself, finds in its vault that it died within a step of the replica, and starts it
+//! by re-executing itself: the shore is to find in its vault that it died within a step of the replica, and to start it
 //! again after a back-off from the disk, where everything is that was ever promised. Meanwhile the
 //! shore answers for the store that it is unavailable.
 
