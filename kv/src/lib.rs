@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod error;
+pub mod etcd;
 pub mod limits;
 mod nesting;
 pub mod password;

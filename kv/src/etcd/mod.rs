@@ -1,0 +1,11 @@
+//! What etcd's clients say and hear: its messages, and what they mean in our words. Bytes in, bytes out;
+//! connections are the shore's.
+
+pub mod ask;
+pub mod frame;
+pub mod message;
+pub mod status;
+pub mod tell;
+
+#[cfg(test)]
+mod tests;
