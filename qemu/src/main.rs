@@ -7,6 +7,7 @@ mod commands;
 const USAGE: &str = "\
 usage: cargo boot [OPTIONS]      build Keelson and boot it in QEMU
        cargo verify [WORD…]      run everything that must pass, or the steps with such a heading
+       cargo peers container     time of a container natively, ours beside crun, runc and plain C
 
 options of `cargo boot` (they may follow a `--`):
   --smoke            no person: wait until every unit is up, ask nginx and redis something,
@@ -30,6 +31,15 @@ fn main() -> ExitCode {
     }
     let result = match command.as_deref() {
         Some("boot") => commands::boot::run(arguments),
+        Some("peers") => {
+            return match commands::peers::run(arguments) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    eprintln!("error: {why}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
         Some("verify") => {
             let only: Vec<String> = arguments.filter(|word| word != "--").collect();
             // It has said everything, and its last line is to stay the last.
