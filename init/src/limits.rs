@@ -126,5 +126,5 @@ pub const LAYER_BYTES_MAX: u64 = 32 << 30;
 /// Most files of a layer.
 pub const LAYER_ENTRIES_MAX: usize = 1_000_000;
 
-/// How long nothing must have happened before PID 1 unmaps the code that it does not use at rest.
-pub const QUIET_BEFORE_REST: std::time::Duration = std::time::Duration::from_secs(3);
+/// How long after something happened PID 1 unmaps its code; what it needs comes back by itself.
+pub const CODE_KEPT: std::time::Duration = std::time::Duration::from_secs(3);

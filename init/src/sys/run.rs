@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll};
 
-use crate::limits::{EVENTS_PER_POLL_MAX, QUIET_BEFORE_REST, READ_BYTES_MAX};
+use crate::limits::{CODE_KEPT, EVENTS_PER_POLL_MAX, READ_BYTES_MAX};
 use units::run::Run;
 
 use crate::node::action::{Action, Outbox, Power};
@@ -160,14 +160,15 @@ impl Shore {
         Ok(())
     }
 
-    /// Lets go of the program's pages once, after a while in which nothing happened.
+    /// Lets go of the program's pages a while after something happened; whatever goes on uses few of them.
     fn rest(&mut self, is_quiet: bool) {
-        if !is_quiet {
-            self.rest_due = Some(self.now + QUIET_BEFORE_REST);
-        } else if self.rest_due.is_some_and(|due| due <= self.now) {
+        if self.rest_due.is_some_and(|due| due <= self.now) {
             self.rest_due = None;
             resident::forget_heap();
             resident::forget_code();
+        }
+        if !is_quiet {
+            self.rest_due.get_or_insert(self.now + CODE_KEPT);
         }
     }
 

@@ -56,6 +56,7 @@ pub(crate) const STEPS: &[Step] = &[
             "cluster",
         ],
     ),
+    cargo("containers, natively", &["test", "--package", "init", "--test", "container"]),
     cargo("faults of PID 1, natively", &["test", "--package", "init", "--test", "survive"]),
     cargo(
         "faults of PID 1 and hogs on a real kernel, its replacement, limits",
