@@ -4,7 +4,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use units::plan::{DeviceAccess, DeviceKind};
+use rustix::fs::{FileType, major, minor, stat};
+use units::plan::{DeviceAccess, DeviceKind, DeviceNode, MountWhat, Plan};
 
 const PROG_LOAD: libc::c_long = 5;
 const PROG_ATTACH: libc::c_long = 8;
@@ -36,6 +37,35 @@ struct Attach {
     program: u32,
     kind: u32,
     flags: u32,
+}
+
+/// The devices that a plan lets its group use, those of the machine by their numbers; `None`: all.
+#[must_use]
+pub fn rules(plan: &Plan) -> Option<Vec<DeviceAccess>> {
+    let mut rules = plan.device_access.clone()?;
+    for mount in &plan.mounts {
+        if let MountWhat::Devices { nodes } = &mount.what {
+            // One that is not there is named by the stage, which cannot lay it out.
+            rules.extend(nodes.iter().filter_map(resolve));
+        }
+    }
+    Some(rules)
+}
+
+fn resolve(node: &DeviceNode) -> Option<DeviceAccess> {
+    let found = stat(&*node.source).ok()?;
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::CharacterDevice => DeviceKind::Character,
+        FileType::BlockDevice => DeviceKind::Block,
+        FileType::RegularFile
+        | FileType::Directory
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::Unknown => return None,
+    };
+    let (major, minor) = (Some(major(found.st_rdev)), Some(minor(found.st_rdev)));
+    Some(DeviceAccess { kind, major, minor, access: node.access })
 }
 
 /// Lets the group use these devices and no others.

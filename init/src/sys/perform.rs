@@ -181,8 +181,8 @@ impl Shore {
         }
         let name = format!("{}:{}", plan.unit, run.number);
         let directory = cgroup::create(&name, resources)?;
-        if let Some(rules) = &plan.device_access {
-            crate::sys::devices::allow_only(directory.as_fd(), rules)?;
+        if let Some(rules) = crate::sys::devices::rules(plan) {
+            crate::sys::devices::allow_only(directory.as_fd(), &rules)?;
         }
         self.watch_group(run, name, directory)
     }

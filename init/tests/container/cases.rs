@@ -5,6 +5,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::ExitCode;
 
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::process::{Signal, pidfd_send_signal};
 use units::run::StageStep;
 
@@ -222,6 +223,21 @@ fn devices(ground: &mut Ground) {
         assert_eq!(told.fact(&format!("open.{name}")), "errno 1");
     }
     assert_eq!(told.fact("open.zero"), "ok");
+    // Who names one of the machine's gets that one, and no other: what opening it says then is what it
+    // says on this machine, which need not have it.
+    let named = "/run/named-device";
+    let mode = Mode::from_raw_mode(0o600);
+    mknodat(CWD, named, FileType::CharacterDevice, mode, makedev(10, 229)).unwrap();
+    let here = fs::File::open(named).err().and_then(|error| error.raw_os_error());
+    let text = format!("{text}devices = [\"{named}:/dev/named:r\"]\n");
+    let named_told = ground.run_with_devices(&text);
+    fs::remove_file(named).unwrap();
+    let expected = here.map_or("ok".to_owned(), |errno| format!("errno {errno}"));
+    assert_eq!(told.fact("open.fuse"), "errno 1");
+    assert_eq!(named_told.fact("open.fuse"), expected);
+    for name in ["disk", "mem", "kmsg"] {
+        assert_eq!(named_told.fact(&format!("open.{name}")), "errno 1");
+    }
 }
 
 fn guest(ground: &mut Ground) {

@@ -145,13 +145,13 @@ impl Ground {
     /// Runs unit text to its end, with its devices.
     pub(crate) fn run_with_devices(&self, text: &str) -> Told {
         let plan = self.plan(text);
-        let rules = plan.device_access.as_deref().unwrap();
+        let rules = init::sys::devices::rules(&plan).unwrap();
         let group = format!("/run/group/keelson-test-{}", std::process::id());
         let inner = format!("{group}/devices");
         fs::create_dir_all(&inner).unwrap();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let inner_fd = open(&*inner, flags, Mode::empty()).unwrap();
-        init::sys::devices::allow_only(inner_fd.as_fd(), rules).unwrap();
+        init::sys::devices::allow_only(inner_fd.as_fd(), &rules).unwrap();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let stdio = Stdio { stdin: None, stdout: Some(writer.as_fd()), stderr: None };
         let (mut pid, mut pidfd) = (0, -1);

@@ -35,6 +35,7 @@ fn devices() {
         ("mem", FileType::CharacterDevice, makedev(1, 1)),
         ("kmsg", FileType::CharacterDevice, makedev(1, 11)),
         ("zero", FileType::CharacterDevice, makedev(1, 5)),
+        ("fuse", FileType::CharacterDevice, makedev(10, 229)),
     ];
     for (name, kind, number) in nodes {
         let path = format!("/dev/own-{name}");

@@ -1,7 +1,8 @@
 //! The files and name spaces of a container.
 
 use crate::container::{
-    Container, ContainerMount, MountSource, Network, RootSource, UserNamespace, Writable,
+    Container, ContainerDevice, ContainerMount, MountSource, Network, RootSource, UserNamespace,
+    Writable,
 };
 use crate::plan::{
     DeviceNode, IdMap, MOUNT_CREATE, MOUNT_NO_DEVICES, MOUNT_NO_EXEC, MOUNT_NO_SUID,
@@ -146,7 +147,12 @@ fn kernel_mounts(plan: &mut Plan, own: &Container, delegate: bool) {
 
 fn devices(own: &Container) -> Vec<DeviceNode> {
     let named = own.devices.iter();
-    named.map(|d| DeviceNode { source: d.path.clone(), target: d.target.clone() }).collect()
+    let node = |named: &ContainerDevice| DeviceNode {
+        source: named.path.clone(),
+        target: named.target.clone(),
+        access: super::devices::access(&named.access),
+    };
+    named.map(node).collect()
 }
 
 /// `/etc/hostname`, `/etc/hosts`, `/etc/resolv.conf`: the machine's with its network, else our own.

@@ -10,12 +10,17 @@ const WRITE: u8 = 4;
 /// Make a node.
 const MAKE: u8 = 1;
 
+/// Some of `r`, `w` and `m`, as bits.
+pub(super) fn access(text: &str) -> u8 {
+    let bits = [('r', READ), ('w', WRITE), ('m', MAKE)];
+    bits.into_iter().filter(|(letter, _)| text.contains(*letter)).map(|(_, bit)| bit).sum()
+}
+
 /// What every container may use, as Docker has it: nodes of any number may be made, but only these
-/// opened: null, zero, full, random, urandom, tty, console, ptmx and terminals.
+/// opened: null, zero, full, random, urandom, tty, console, ptmx and terminals. Those of the machine that
+/// it names itself come to it where their numbers are known: when it is spawned.
 pub(super) fn of_container(own: &Container) -> Option<Vec<DeviceAccess>> {
-    // A device of the machine is named by path; its numbers are the machine's to know. Until the
-    // spawner resolves them, such a container is not restricted to a list.
-    if own.privileged || !own.devices.is_empty() {
+    if own.privileged {
         return None;
     }
     let any = |kind| DeviceAccess { kind, major: None, minor: None, access: MAKE };

@@ -238,6 +238,8 @@ pub struct DeviceNode {
     pub source: Box<str>,
     /// Path inside.
     pub target: Box<str>,
+    /// What may be done with it, as in [`DeviceAccess::access`].
+    pub access: u8,
 }
 
 /// A device that a group may use.
