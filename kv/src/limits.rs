@@ -46,3 +46,5 @@ pub const LEASE_CHECKPOINT_MS: u64 = 5 * 60 * 1000;
 pub const QUOTA_CLEAR_PERCENT: u64 = 90;
 /// Bytes of a password that bcrypt looks at.
 pub const PASSWORD_BYTES_MAX: usize = 72;
+/// Answers to a watch stream's requests that wait to be read, before its next request is (etcd: 128).
+pub const WATCH_WORDS_MAX: usize = 128;

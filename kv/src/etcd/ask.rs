@@ -4,6 +4,7 @@ use super::message as etcd;
 use crate::command::TxnRequest;
 use crate::command::{Change, Compare, DeleteRangeRequest, Op, PutRequest, Relation, Target};
 use crate::error::Error;
+use crate::limits::LEASE_TTL_S_MAX;
 use crate::read::{RangeRequest, SortOrder, SortTarget};
 
 /// A read.
@@ -70,6 +71,24 @@ pub fn delete_range(asked: etcd::DeleteRangeRequest) -> DeleteRangeRequest {
 /// A compaction.
 pub fn compact(asked: &etcd::CompactionRequest) -> Change {
     Change::Compact { revision: asked.revision }
+}
+
+/// A new lease. One that is shorter than an election could run out before its holder found the new leader, so
+/// `ttl_s_min` is granted instead.
+///
+/// # Errors
+///
+/// It is too long.
+pub fn lease_grant(asked: &etcd::LeaseGrantRequest, ttl_s_min: i64) -> Result<Change, Error> {
+    if asked.ttl > LEASE_TTL_S_MAX {
+        return Err(Error::LeaseTtlTooLarge);
+    }
+    Ok(Change::LeaseGrant { id: asked.id, ttl_s: asked.ttl.max(ttl_s_min) })
+}
+
+/// The end of a lease.
+pub fn lease_revoke(asked: &etcd::LeaseRevokeRequest) -> Change {
+    Change::LeaseRevoke { id: asked.id }
 }
 
 /// A transaction. How deep it may nest, the decoder of the message has decided.

@@ -4,8 +4,10 @@
 pub mod ask;
 pub mod frame;
 pub mod message;
+pub mod method;
 pub mod status;
 pub mod tell;
+pub mod watching;
 
 #[cfg(test)]
 mod tests;

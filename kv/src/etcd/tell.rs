@@ -1,7 +1,7 @@
 //! From our answers to etcd's.
 
 use super::message as etcd;
-use crate::read::{KeyValue, RangeReply};
+use crate::read::{Event, EventKind, KeyValue, RangeReply};
 use crate::reply::{DeleteRangeReply, OpReply, PutReply, TxnReply};
 
 /// What all answers of a member have in common. Its revision is replaced by that of the answer.
@@ -25,6 +25,15 @@ pub fn key_value(kv: KeyValue) -> etcd::KeyValue {
         value: kv.value,
         lease: kv.lease,
     }
+}
+
+/// What a watch tells.
+pub fn event(event: Event) -> etcd::Event {
+    let r#type = match event.kind {
+        EventKind::Put => 0,
+        EventKind::Delete => 1,
+    };
+    etcd::Event { r#type, kv: Some(key_value(event.kv)), prev_kv: event.prev_kv.map(key_value) }
 }
 
 /// To a read.
@@ -71,4 +80,36 @@ fn op(reply: OpReply) -> etcd::ResponseOp {
         OpReply::Txn(reply) => etcd::Response::ResponseTxn(txn(reply, &INNER)),
     };
     etcd::ResponseOp { response: Some(response) }
+}
+
+/// To the grant of a lease.
+pub fn lease_granted(id: i64, ttl_s: i64, header: Option<Header>) -> etcd::LeaseGrantResponse {
+    etcd::LeaseGrantResponse { header, id, ttl: ttl_s, error: String::new() }
+}
+
+/// To the renewal of a lease: its whole time again, or zero if there is none.
+pub fn lease_kept(
+    id: i64,
+    ttl_s: Option<i64>,
+    header: Option<Header>,
+) -> etcd::LeaseKeepAliveResponse {
+    etcd::LeaseKeepAliveResponse { header, id, ttl: ttl_s.unwrap_or(0) }
+}
+
+/// What is known of a lease: seconds left, seconds granted, and its keys. To one that is not there, etcd
+/// answers a time of -1, and no error.
+pub fn lease_time(
+    id: i64,
+    times: Option<(i64, i64)>,
+    keys: Vec<Vec<u8>>,
+    header: Option<Header>,
+) -> etcd::LeaseTimeToLiveResponse {
+    let (ttl, granted_ttl) = times.unwrap_or((-1, 0));
+    etcd::LeaseTimeToLiveResponse { header, id, ttl, granted_ttl, keys }
+}
+
+/// All leases.
+pub fn leases(ids: Vec<i64>, header: Option<Header>) -> etcd::LeaseLeasesResponse {
+    let leases = ids.into_iter().map(|id| etcd::LeaseStatus { id }).collect();
+    etcd::LeaseLeasesResponse { header, leases }
 }

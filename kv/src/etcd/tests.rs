@@ -100,3 +100,32 @@ fn texts_travel_in_headers() {
     let status = Status { code: 13, text: "100% \u{e9}\n".into() };
     assert_eq!(status.text_for_header(), "100%25 %C3%A9%0A");
 }
+
+#[test]
+fn watches_and_leases_have_etcds_bytes() {
+    let asked = b"\x0a\x0b\x0a\x01k\x18\x05\x20\x01\x2a\x02\x00\x01";
+    let create = etcd::WatchCreateRequest {
+        key: b"k".to_vec(),
+        start_revision: 5,
+        progress_notify: true,
+        filters: vec![0, 1],
+        ..Default::default()
+    };
+    let union = Some(etcd::WatchAsked::CreateRequest(create));
+    assert_eq!(etcd::WatchRequest::decode(&asked[..]).unwrap().request_union, union);
+    let kv = etcd::KeyValue { key: b"k".to_vec(), ..Default::default() };
+    let event = etcd::Event { r#type: 1, kv: Some(kv), prev_kv: None };
+    let told = etcd::WatchResponse {
+        watch_id: 3,
+        fragment: true,
+        events: vec![event],
+        ..Default::default()
+    };
+    assert_eq!(told.encode_to_vec(), b"\x10\x03\x38\x01\x5a\x07\x08\x01\x12\x03\x0a\x01k");
+    let gone = tell::lease_time(7, None, Vec::new(), None);
+    assert_eq!(gone.encode_to_vec(), b"\x10\x07\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01");
+    let short = etcd::LeaseGrantRequest { ttl: 0, id: 4 };
+    assert_eq!(ask::lease_grant(&short, 2), Ok(Change::LeaseGrant { id: 4, ttl_s: 2 }));
+    let long = etcd::LeaseGrantRequest { ttl: i64::MAX, id: 4 };
+    assert_eq!(ask::lease_grant(&long, 2), Err(Error::LeaseTtlTooLarge));
+}

@@ -1,10 +1,9 @@
-//! The messages of etcd's version 3, by hand: names and numbers are those of its `rpc.proto` and `kv.proto`.
-//! Enumerations stay numbers, as on the wire, so that unknown ones can be told from the default.
+//! Messages of the key service, and what all services share.
 #![expect(missing_docs, reason = "the names are etcd's, and its documentation explains them")]
 
 use prost::{Message, Oneof};
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, Copy, PartialEq, Message)]
 pub struct ResponseHeader {
     #[prost(uint64, tag = "1")]
     pub cluster_id: u64,
@@ -209,6 +208,10 @@ pub struct CompactionRequest {
     #[prost(bool, tag = "2")]
     pub physical: bool,
 }
+
+/// The request of every call that asks for nothing in particular.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct EmptyRequest {}
 
 /// The answer of every call that tells nothing but its header.
 #[derive(Clone, PartialEq, Message)]
