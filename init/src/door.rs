@@ -23,6 +23,8 @@ pub fn enter(arguments: Vec<OsString>) -> ExitCode {
             let worker = words.get(2).map(String::as_str).unwrap_or_default();
             sys::worker::main(worker, words.get(3..).unwrap_or_default())
         }
+        ("keelson", Some("etcd")) => sys::kv::main::main(words.get(2..).unwrap_or_default()),
+        ("etcd", _) => sys::kv::main::main(words.get(1..).unwrap_or_default()),
         // A program that is to take over from this kind of PID 1 is asked whether it can.
         ("keelson", Some(CHECK_ARGUMENT)) => check_vault(),
         // The kernel asks for what it finds missing: `modprobe -q -- fs-overlay`.

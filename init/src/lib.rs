@@ -8,6 +8,7 @@ pub mod ctl;
 pub mod dhcp;
 pub mod difference;
 pub mod door;
+pub mod etcd;
 pub mod identity;
 pub mod limits;
 pub mod lines;

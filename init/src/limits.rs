@@ -128,3 +128,28 @@ pub const LAYER_ENTRIES_MAX: usize = 1_000_000;
 
 /// How long after something happened PID 1 unmaps its code; what it needs comes back by itself.
 pub const CODE_KEPT: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Calls of the store's clients that are under way at once.
+pub const CALLS_MAX: usize = 100_000;
+/// Changes that compaction left behind and that one turn frees.
+pub const TIDY_CHANGES_MAX: usize = 4096;
+/// How long after a change the store's space is looked after.
+pub const TIDY_PERIOD: std::time::Duration = std::time::Duration::from_secs(1);
+/// Connections of the store's clients and peers at once.
+pub const STORE_CONNECTIONS_MAX: usize = 20_000;
+/// Calls of one connection that are under way at once.
+pub const CALLS_PER_CONNECTION_MAX: u32 = 4096;
+/// Connections that one listener takes in a turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// New calls that one connection begins in a turn.
+pub const CALLS_PER_TURN_MAX: usize = 256;
+/// What gRPC needs around the largest request (etcd: 512 KiB).
+pub const REQUEST_EXTRA_BYTES: usize = 512 * 1024;
+/// Bytes of all headers of a call.
+pub const CALL_HEADERS_BYTES_MAX: u32 = 16 * 1024;
+/// Largest file of the store that is read at its start.
+pub const STORE_FILE_BYTES_MAX: u64 = 16 << 30;
+/// Bytes of unfinished messages that one connection may have.
+pub const ARRIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a client may send ahead, for a call and for a connection.
+pub const WINDOW_BYTES: u32 = 256 * 1024;

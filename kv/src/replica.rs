@@ -171,6 +171,24 @@ impl<M: Machine> Replica<M> {
         &mut self.machine
     }
 
+    /// Its term.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.raft.raft.term
+    }
+
+    /// Whom it follows; zero is nobody.
+    #[must_use]
+    pub fn leader(&self) -> u64 {
+        self.leader.0
+    }
+
+    /// The members, as of the last index in force.
+    #[must_use]
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
     /// The last index in force.
     #[must_use]
     pub fn applied(&self) -> u64 {

@@ -18,6 +18,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("kv/src", &["init::", "units::", "updater::", "std::fs", "std::process"]),
     ("updater/src", &["init::", "units::", "kv::", "std::fs", "std::process"]),
     ("init/src/node", &["crate::sys", "crate::ctl", "rustix", "libc::", "std::fs", "std::process"]),
+    ("init/src/etcd", &["crate::sys", "crate::ctl", "rustix", "libc::", "std::fs", "std::process"]),
     ("init/src/wire", &["crate::sys", "crate::node", "crate::ctl", "rustix", "std::fs"]),
     ("init/src/logs", &["crate::sys", "crate::node", "rustix", "libc::", "std::fs"]),
     ("init/src/vault", &["crate::sys", "crate::node", "rustix", "libc::", "std::fs"]),

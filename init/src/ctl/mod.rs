@@ -18,7 +18,7 @@ mod files;
 #[cfg(test)]
 mod golden;
 mod help;
-mod human;
+pub(crate) mod human;
 mod journal;
 mod logline;
 mod note;

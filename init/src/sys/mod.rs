@@ -8,6 +8,7 @@ pub mod devices;
 mod faults;
 pub mod files;
 pub mod kmsg;
+pub mod kv;
 pub mod modules;
 pub mod net;
 pub mod shutdown;
