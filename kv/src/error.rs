@@ -120,6 +120,9 @@ errors! {
     Corrupt = DataLoss "etcdserver: corrupt cluster",
     NotSupportedForLearner = Unavailable "etcdserver: rpc not supported for learner",
     BadLeaderTransferee = FailedPrecondition "etcdserver: bad leader transferee",
+    InvalidDowngradeTarget = InvalidArgument "etcdserver: invalid downgrade target version",
+    WrongDowngradeFormat = InvalidArgument "etcdserver: wrong downgrade target version format",
+    NoDowngrade = FailedPrecondition "etcdserver: no inflight downgrade job",
 }
 
 impl std::fmt::Display for Error {

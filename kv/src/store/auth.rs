@@ -129,6 +129,34 @@ impl Auth {
         }
     }
 
+    /// May it see a user? Everyone may see itself.
+    ///
+    /// # Errors
+    ///
+    /// It may not, or nobody knows who it is.
+    pub fn may_show_user(&self, who: Option<&User>, user: &str) -> Result<(), Error> {
+        match self.known(who)? {
+            Standing::Some(_) if who.is_none_or(|who| who.name != user) => {
+                Err(Error::PermissionDenied)
+            }
+            Standing::Some(_) | Standing::All => Ok(()),
+        }
+    }
+
+    /// May it see a role? Everyone may see those it has.
+    ///
+    /// # Errors
+    ///
+    /// It may not, or nobody knows who it is.
+    pub fn may_show_role(&self, who: Option<&User>, role: &str) -> Result<(), Error> {
+        match self.known(who)? {
+            Standing::Some(account) if !account.roles.contains(role) => {
+                Err(Error::PermissionDenied)
+            }
+            Standing::Some(_) | Standing::All => Ok(()),
+        }
+    }
+
     /// May it read, and watch, the whole range?
     ///
     /// # Errors

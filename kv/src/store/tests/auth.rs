@@ -123,3 +123,16 @@ fn what_cannot_be_changed() {
     let gone = AuthChange::UserDelete { user: "root".into() };
     assert_eq!(fails(&mut s, gone), Error::InvalidAuthManagement);
 }
+
+#[test]
+fn everyone_may_see_itself_and_its_roles() {
+    let s = root_and_reader();
+    let auth = s.store.auth();
+    let (ann, root) = (auth.user("ann"), auth.user("root"));
+    assert_eq!(auth.may_show_user(Some(&ann), "ann"), Ok(()));
+    assert_eq!(auth.may_show_user(Some(&ann), "root"), Err(Error::PermissionDenied));
+    assert_eq!(auth.may_show_user(Some(&root), "ann"), Ok(()));
+    assert_eq!(auth.may_show_role(Some(&ann), "reader"), Ok(()));
+    assert_eq!(auth.may_show_role(Some(&ann), "root"), Err(Error::PermissionDenied));
+    assert_eq!(auth.may_show_role(None, "reader"), Err(Error::UserEmpty));
+}
