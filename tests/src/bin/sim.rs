@@ -1,9 +1,9 @@
 //! `cargo sim`: worlds from seeds.
 //!
 //! `cargo sim 42 --nodes 5` is a cluster of replicas instead of one machine.
-//! `cargo sim 42` replays one seed and prints each order; `cargo sim --seeds 2000 [--from N]` runs many. Exit code
-//! 0: all is well; 127: the supervisor panicked; 128: something never happened that must; 129: something happened
-//! that must not. The seed is printed in each case.
+//! `cargo sim 42` replays one seed and prints each order; `cargo sim --seeds 2000 [--from N]` runs many and names
+//! each that fails. Exit code 0: all is well; 127: the supervisor panicked; 128: something never happened that must;
+//! 129: something happened that must not. The seed is printed in each case.
 
 use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,12 +85,17 @@ fn many(first: u64, count: u64) {
     let began = Instant::now();
     let next = AtomicU64::new(first);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let reports: Vec<Vec<Report>> = std::thread::scope(|scope| {
+    let results: Vec<Results> = std::thread::scope(|scope| {
         let workers: Vec<_> =
             (0..threads).map(|_| scope.spawn(|| work(&next, first + count))).collect();
         workers.into_iter().map(|worker| worker.join().expect("a panic ends the program")).collect()
     });
-    let all = || reports.iter().flatten();
+    if let Some((_, failure)) = results.iter().flat_map(|of| &of.failures).min_by_key(|f| f.0) {
+        let failed: usize = results.iter().map(|of| of.failures.len()).sum();
+        eprintln!("{failed} of {count} seeds fail, in {:.1} s", began.elapsed().as_secs_f64());
+        exit(code(failure));
+    }
+    let all = || results.iter().flat_map(|of| &of.reports);
     let hours = all().map(|report| report.lived.as_secs()).sum::<u64>() / 3600;
     let facts: u64 = all().map(|report| report.facts).sum();
     let deaths: u64 = all().map(|report| u64::from(report.deaths)).sum();
@@ -102,17 +107,27 @@ fn many(first: u64, count: u64) {
     );
 }
 
-fn work(next: &AtomicU64, end: u64) -> Vec<Report> {
-    let mut reports = Vec::new();
+/// What a thread's seeds did.
+#[derive(Default)]
+struct Results {
+    reports: Vec<Report>,
+    failures: Vec<(u64, Failure)>,
+}
+
+fn work(next: &AtomicU64, end: u64) -> Results {
+    let mut results = Results::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
-            return reports;
+            return results;
         }
         name_the_seed_on_panic(seed);
         match run(seed, false) {
-            Ok(report) => reports.push(report),
-            Err(failure) => fail(seed, &failure),
+            Ok(report) => results.reports.push(report),
+            Err(failure) => {
+                eprintln!("seed {seed}: {failure}");
+                results.failures.push((seed, failure));
+            }
         }
     }
 }
@@ -120,10 +135,14 @@ fn work(next: &AtomicU64, end: u64) -> Vec<Report> {
 fn fail(seed: u64, failure: &Failure) -> ! {
     eprintln!("seed {seed}: {failure}");
     eprintln!("replay: cargo sim {seed}");
-    exit(match failure {
+    exit(code(failure));
+}
+
+fn code(failure: &Failure) -> i32 {
+    match failure {
         Failure::Liveness(_) => 128,
         Failure::Safety(_) => 129,
-    });
+    }
 }
 
 thread_local! {

@@ -240,6 +240,10 @@ impl Supervisor {
 
     /// A unit stays held: who waits for it hears so, unless the need is about to change.
     fn consider_held(&mut self, id: UnitId) {
+        // What it needs may have come up since it was asked about in this step.
+        if self.is_held_waiting(id) && self.consider_release(id) {
+            return;
+        }
         if self.blocking_need(id).is_some_and(|(_, standing)| standing == Standing::Dead) {
             self.fail_asks(id);
         }
