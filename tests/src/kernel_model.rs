@@ -338,6 +338,11 @@ impl Kernel {
     #[must_use]
     pub fn probe(&self, now: Duration, run: Run) -> bool {
         let main = self.roles.get(&(run, Role::Main)).and_then(|pid| self.processes.get(pid));
+        // A daemon that nobody named answers as well.
+        let main = main.or_else(|| {
+            let mut members = self.processes.values();
+            members.find(|p| p.run == run && p.errand.is_none() && p.ended.is_none())
+        });
         let age = main.and_then(|process| Some(now.saturating_sub(process.executed?)));
         main.zip(age).is_some_and(|(process, age)| process.temper.is_healthy(age))
     }

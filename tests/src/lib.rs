@@ -13,6 +13,7 @@ pub mod guest;
 pub mod kernel_model;
 pub mod oracle;
 pub mod prng;
+pub mod promise;
 pub mod simulation;
 pub mod swarm;
 pub mod temper;

@@ -1,6 +1,6 @@
 //! One seed from boot to poweroff: trouble, then healing, then everything must be well.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use units::event::{Event, KillTarget, Request};
 use units::note::StateName;
 use units::run::{Run, UnitId};
 use units::service::Signal;
-use units::spec::{RelationKind, Spec};
+use units::spec::Spec;
 use units::supervisor::{Facts, Supervisor};
 use units::view::UnitView;
 use units::{UnitKind, UnitName};
@@ -19,6 +19,7 @@ use crate::check::order::is_held;
 use crate::check::{self, Violation};
 use crate::forge::forge;
 use crate::prng::Prng;
+use crate::promise::{awaits_a_circle, is_simple};
 use crate::swarm::{Options, SeedDirector};
 use crate::transcript;
 use crate::world::{Brain, Entry, World};
@@ -162,9 +163,12 @@ impl<B: Brain> Simulation<B> {
         self.world.dies_after = None;
         self.pass(SETTLE_TIME)?;
         let now = self.world.now;
-        let mut units = self.world.brain.supervisor().view().units();
+        let specs = &self.world.specs;
         // A timer may have started something just now.
-        let unsettled = units.find(|unit| !is_settled(unit) && now - unit.since > STILL_TIME);
+        let is_stuck = |unit: &UnitView<'_>| {
+            !is_settled(unit) && now - unit.since > STILL_TIME && !awaits_a_circle(specs, unit.name)
+        };
+        let unsettled = self.world.brain.supervisor().view().units().find(is_stuck);
         if let Some(unit) = unsettled {
             let text = format!("{} does not settle: it is {:?}", unit.name, unit.state);
             return Err(Failure::Liveness(text));
@@ -173,8 +177,13 @@ impl<B: Brain> Simulation<B> {
     }
 
     fn no_request_waits(&self) -> Result<(), Failure> {
-        match self.world.unanswered().next() {
-            Some(ticket) => {
+        let specs = &self.world.specs;
+        let mut waiting = self.world.unanswered();
+        let forgotten = waiting.find(|(_, request)| {
+            request.subject().is_none_or(|unit| !awaits_a_circle(specs, unit))
+        });
+        match forgotten {
+            Some((ticket, _)) => {
                 let units = self.world.brain.supervisor().view().units();
                 let waiting = units.filter(|unit| unit.state == StateName::Waiting);
                 let waiting: Vec<_> = waiting.map(|unit| (unit.name, unit.fault)).collect();
@@ -244,46 +253,6 @@ fn is_settled(unit: &UnitView<'_>) -> bool {
             false
         }
     }
-}
-
-/// Whether nothing but the unit's own health decides if it comes up: among all that it pulls in there is no
-/// conflict, nothing that must be up already, and nothing that another unit's end or a timer takes away again.
-fn is_simple(specs: &[Spec], name: &UnitName) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut list = vec![name];
-    while let Some(name) = list.pop() {
-        if !seen.insert(name) {
-            continue;
-        }
-        let Some(spec) = specs.iter().find(|spec| spec.name == *name) else { return false };
-        for relation in &spec.relations {
-            match relation.kind {
-                RelationKind::Conflicts | RelationKind::Requisite => return false,
-                RelationKind::Wants
-                | RelationKind::Requires
-                | RelationKind::BindsTo
-                | RelationKind::Upholds => list.push(&relation.unit),
-                _ => {}
-            }
-        }
-        // Who is bound to what finishes by itself does not stay.
-        let binds = spec.related(RelationKind::BindsTo).any(|other| finishes(specs, other));
-        let taken = specs.iter().any(|other| {
-            other.related(RelationKind::Conflicts).any(|rival| rival == name)
-                || other.related(RelationKind::PropagatesStopTo).any(|taken| taken == name)
-        }) || spec.related(RelationKind::StopPropagatedFrom).next().is_some();
-        if binds || taken || spec.stop_when_unneeded {
-            return false;
-        }
-    }
-    true
-}
-
-fn finishes(specs: &[Spec], name: &UnitName) -> bool {
-    let spec = specs.iter().find(|spec| spec.name == *name);
-    spec.and_then(|spec| spec.service()).is_some_and(|service| {
-        service.startup == units::service::Startup::Oneshot && !service.remain_after_exit
-    })
 }
 
 /// One thing that nobody expects.

@@ -124,7 +124,7 @@ pub struct World<B, D> {
     /// Facts told.
     pub facts_told: u64,
     tickets: u64,
-    outstanding: BTreeMap<Ticket, ()>,
+    outstanding: BTreeMap<Ticket, Request>,
 }
 
 impl<B: Brain, D: Director> World<B, D> {
@@ -167,15 +167,15 @@ impl<B: Brain, D: Director> World<B, D> {
     pub fn ask(&mut self, request: Request) -> Result<Ticket, Violation> {
         self.tickets += 1;
         let ticket = Ticket(self.tickets | 1 << 63);
-        self.outstanding.insert(ticket, ());
+        self.outstanding.insert(ticket, request.clone());
         self.transcript.push((self.now, Entry::Asked(ticket, request.clone())));
         self.tell(Event::Asked { ticket, request })?;
         Ok(ticket)
     }
 
     /// Requests without an answer.
-    pub fn unanswered(&self) -> impl Iterator<Item = Ticket> + '_ {
-        self.outstanding.keys().copied()
+    pub fn unanswered(&self) -> impl Iterator<Item = (Ticket, &Request)> + '_ {
+        self.outstanding.iter().map(|(ticket, request)| (*ticket, request))
     }
 
     /// When the next thing happens.

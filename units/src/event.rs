@@ -196,6 +196,25 @@ pub enum Request {
     ShutDown,
 }
 
+impl Request {
+    /// The unit that it is about, unless it is about all.
+    #[must_use]
+    pub fn subject(&self) -> Option<&UnitName> {
+        match self {
+            Request::Start(name)
+            | Request::Stop(name)
+            | Request::Restart(name)
+            | Request::TryRestart(name)
+            | Request::Reload(name)
+            | Request::ReloadOrRestart(name)
+            | Request::ResetFailed(Some(name))
+            | Request::Isolate(name) => Some(name),
+            Request::Kill { unit, .. } => Some(unit),
+            Request::ResetFailed(None) | Request::ShutDown => None,
+        }
+    }
+}
+
 /// To whom a signal goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KillTarget {

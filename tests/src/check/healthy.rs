@@ -24,6 +24,8 @@ pub struct Healthy {
     probes: BTreeMap<Ticket, Run>,
     /// Signals that somebody asked for.
     asked: BTreeSet<UnitId>,
+    /// PID 1 just came back.
+    reborn: bool,
 }
 
 impl Checker for Healthy {
@@ -70,9 +72,21 @@ impl Checker for Healthy {
                 Ok(())
             }
             Action::Signal { run, target, signal } => self.on_signal(seen, *run, *target, *signal),
-            Action::KillGroup { run } => self.check(seen, *run, "is killed"),
+            Action::KillGroup { run } if !self.goes_on(seen, *run) => {
+                self.check(seen, *run, "is killed")
+            }
             _ => Ok(()),
         }
+    }
+
+    fn on_settled(&mut self, _seen: &Seen<'_>) -> Result<(), Violation> {
+        self.reborn = false;
+        Ok(())
+    }
+
+    fn on_death(&mut self, _seen: &Seen<'_>) -> Result<(), Violation> {
+        self.reborn = true;
+        Ok(())
     }
 }
 
@@ -124,10 +138,17 @@ impl Healthy {
         let own = |service: &Service| service.startup == Startup::NotifyReload { signal };
         let reloads = service.is_some_and(own);
         let harmless = signal == Signal::CONT || target == KillTarget::Control || reloads;
-        if harmless || self.asked.remove(&run.unit) {
+        if harmless || self.asked.remove(&run.unit) || self.goes_on(seen, run) {
             return Ok(());
         }
         self.check(seen, run, "gets a signal")
+    }
+
+    /// A stop that was decided before PID 1 died goes on, even where what led to it was lost with PID 1. One that
+    /// is decided now is told.
+    fn goes_on(&self, seen: &Seen<'_>, run: Run) -> bool {
+        let unit = seen.supervisor.view().unit(run.unit);
+        self.reborn && unit.is_some_and(|unit| unit.state == StateName::Stopping)
     }
 
     fn check(&self, seen: &Seen<'_>, run: Run, what: &str) -> Result<(), Violation> {

@@ -8,6 +8,7 @@ use units::event::Errand;
 use units::goal::Goal;
 use units::note::{Note, NoteKind, StateName};
 use units::run::{Phase, Run, UnitId};
+use units::service::Startup;
 use units::spec::{RelationKind, Spec};
 use units::view::UnitView;
 
@@ -191,12 +192,15 @@ fn satisfies(unit: &UnitView<'_>, kind: RelationKind) -> bool {
         StateName::Skipped => kind != RelationKind::BindsTo,
         // A oneshot that did its work.
         StateName::Down => kind != RelationKind::BindsTo && unit.run > 0 && unit.fault.is_none(),
-        StateName::Waiting
-        | StateName::Starting
-        | StateName::Stopping
-        | StateName::Backoff
-        | StateName::Failed => false,
+        // The same, which does it again later.
+        StateName::Backoff => kind != RelationKind::BindsTo && unit.fault.is_none() && works(unit),
+        StateName::Waiting | StateName::Starting | StateName::Stopping | StateName::Failed => false,
     }
+}
+
+/// Whether a unit is there to do something, not to stay.
+fn works(unit: &UnitView<'_>) -> bool {
+    unit.spec.service().is_some_and(|service| service.startup == Startup::Oneshot)
 }
 
 fn reaches(specs: &[Spec], from: &UnitName, to: &UnitName) -> bool {

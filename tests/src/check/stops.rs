@@ -21,6 +21,8 @@ const ORDER_GRACE: Duration = Duration::from_secs(10);
 pub struct Stops {
     since: BTreeMap<UnitId, Duration>,
     extended: BTreeMap<UnitId, Duration>,
+    /// PID 1 just came back; what it said in its last step may have been lost.
+    reborn: bool,
 }
 
 impl Checker for Stops {
@@ -43,6 +45,20 @@ impl Checker for Stops {
                 self.extended.remove(&id);
             }
         }
+        Ok(())
+    }
+
+    fn on_settled(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
+        if std::mem::take(&mut self.reborn) {
+            let view = seen.supervisor.view();
+            let stops = |id| view.unit(id).is_some_and(|unit| unit.state == StateName::Stopping);
+            self.since.retain(|id, _| stops(*id));
+        }
+        Ok(())
+    }
+
+    fn on_death(&mut self, _seen: &Seen<'_>) -> Result<(), Violation> {
+        self.reborn = true;
         Ok(())
     }
 

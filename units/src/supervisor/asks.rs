@@ -18,7 +18,7 @@ impl Supervisor {
         if request == Request::ShutDown {
             return self.on_shut_down(ticket);
         }
-        let Some(name) = subject(&request) else {
+        let Some(name) = request.subject() else {
             for id in self.ids() {
                 self.reset_failed(id);
             }
@@ -306,21 +306,5 @@ impl Supervisor {
             return self.unpark(&name, &Answer::Unknown);
         }
         self.park(name, Parked::Asked { ticket, request });
-    }
-}
-
-/// The unit that a request is about.
-fn subject(request: &Request) -> Option<&UnitName> {
-    match request {
-        Request::Start(name)
-        | Request::Stop(name)
-        | Request::Restart(name)
-        | Request::TryRestart(name)
-        | Request::Reload(name)
-        | Request::ReloadOrRestart(name)
-        | Request::ResetFailed(Some(name))
-        | Request::Isolate(name) => Some(name),
-        Request::Kill { unit, .. } => Some(unit),
-        Request::ResetFailed(None) | Request::ShutDown => None,
     }
 }

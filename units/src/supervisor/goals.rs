@@ -11,7 +11,7 @@ use crate::name::UnitName;
 use crate::next::Cause;
 use crate::run::{Ticket, UnitId};
 use crate::state::State;
-use crate::unit::NOWHERE;
+use crate::unit::{NOWHERE, Unit};
 
 /// Why a stop spreads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,8 @@ impl Supervisor {
         if explicit {
             unit.history.restarts = 0;
         }
+        self.untie(id);
+        let unit = self.change(id);
         let state = unit.state;
         let was_down = unit.goal == Goal::Down;
         // What goes down must come to rest before it can come up again.
@@ -115,12 +117,43 @@ impl Supervisor {
         } else if was_down {
             self.enqueue(id);
             self.stir(id);
-            self.let_go(id);
+            match self.lost_bond(id) {
+                Some(need) => self.hold(id, need),
+                None => self.let_go(id),
+            }
         }
     }
 
+    /// Whose end took the unit along without being needed by it keeps it down no longer: somebody wants it.
+    fn untie(&mut self, id: UnitId) {
+        let Some(holder) = self.unit(id).held else { return };
+        let needed = |edge: &Edge| edge.unit == holder && edge.link.is_hard();
+        if !self.graph.out(id).iter().any(needed) {
+            self.change(id).held = None;
+            self.enqueue(id);
+            self.stir(id);
+        }
+    }
+
+    /// A unit whose stop did not begin stays up, unless a need went meanwhile.
+    fn lost_bond(&self, id: UnitId) -> Option<UnitId> {
+        let state = self.unit(id).state;
+        if !state.is_active() || state.is_stopping() {
+            return None;
+        }
+        let mut edges = self.graph.out(id).iter();
+        let lost = edges.find(|edge| match (edge.link, self.get(edge.unit)) {
+            (Link::BindsTo, other) => other.is_none_or(|other| !other.state.is_up()),
+            (Link::Requires | Link::Requisite, Some(other)) => {
+                other.state.is_stopping() && other.aim() != Aim::Up
+            }
+            _ => false,
+        });
+        lost.map(|edge| edge.unit)
+    }
+
     /// A stop that did not begin is void: who was to go with the unit, and did not begin to, stays.
-    fn let_go(&mut self, first: UnitId) {
+    pub(super) fn let_go(&mut self, first: UnitId) {
         let mut list = vec![first];
         while let Some(kept) = list.pop() {
             let unit = self.unit(kept);
@@ -249,7 +282,9 @@ impl Supervisor {
         for place in 0..self.graph.back(id).len() {
             let Edge { link, unit } = self.graph.back(id)[place];
             let bound = link == Link::BindsTo;
-            if bound && self.get(unit).is_some_and(|unit| unit.state.is_active()) {
+            // Who waits for it hears so as well, also if its end starts it again.
+            let runs = |unit: &Unit| unit.state.is_active() || unit.state == State::Waiting;
+            if bound && self.get(unit).is_some_and(runs) {
                 self.hold(unit, id);
             }
         }

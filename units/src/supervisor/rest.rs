@@ -112,7 +112,13 @@ impl Supervisor {
     fn record_end(&mut self, id: UnitId, evidence: &Evidence, verdict: Verdict) -> String {
         let cause = self.cause_of_end(id, evidence, verdict);
         // What somebody stopped did not finish: who needs it cannot go on without.
-        let by_itself = self.unit(id).goal != Goal::Down && verdict == Verdict::Down;
+        let unit = self.unit(id);
+        let by_itself = match verdict {
+            Verdict::Down => unit.goal != Goal::Down,
+            // What does its work again and again did it.
+            Verdict::Backoff(_) => unit.service().is_some_and(|s| s.startup == Startup::Oneshot),
+            Verdict::Skipped | Verdict::Failed | Verdict::Waiting => false,
+        };
         let history = &mut self.change(id).history;
         history.fault = evidence.fault;
         history.finished = by_itself && evidence.arrived.is_some() && evidence.fault.is_none();

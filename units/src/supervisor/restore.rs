@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Supervisor;
+use super::settle::Standing;
 use crate::action::Action;
 use crate::event::Errand;
 use crate::evidence::{Process, Watchdog};
+use crate::graph::{Edge, Link};
 use crate::limits::UNITS_MAX;
 use crate::name::{UnitKind, UnitName};
 use crate::probe_watch::ProbeWatch;
@@ -44,6 +46,9 @@ impl Supervisor {
         for record in &adopted {
             self.take_over(record);
         }
+        for record in adopted.iter().filter(|record| record.has(flag::HELD)) {
+            self.hold_again(record.id);
+        }
         for record in &adopted {
             self.order_again(record.id);
             self.forget_if_gone(record.id);
@@ -68,6 +73,33 @@ impl Supervisor {
         restore_health(unit, record, now);
         self.restore_part(record);
         self.count(State::Down, state);
+    }
+
+    /// By whom a unit is held no record says. The death may have come between the records of the two: then the
+    /// need is not on its way down, and the unit, if it did not begin to stop, stays up.
+    fn hold_again(&mut self, id: UnitId) {
+        let state = self.unit(id).state;
+        if !state.is_active() || state.is_stopping() {
+            return;
+        }
+        let needs =
+            self.graph.out(id).iter().filter(|e| e.link.is_hard() || e.link == Link::PartOf);
+        let takers = self.graph.back(id).iter().filter(|edge| edge.link == Link::StopsAlso);
+        let mut holders = needs.chain(takers).filter(|edge| self.takes_along(**edge));
+        let holder = holders.next().map(|edge| edge.unit);
+        self.change(id).held = holder;
+        if holder.is_none() {
+            self.let_go(id);
+        }
+    }
+
+    fn takes_along(&self, edge: Edge) -> bool {
+        match self.standing_for(edge) {
+            Standing::Satisfied => false,
+            Standing::OnWay => edge.link == Link::BindsTo && !self.unit(edge.unit).state.is_up(),
+            Standing::Leaving | Standing::Turning => true,
+            Standing::Dead => edge.link.is_hard(),
+        }
     }
 
     fn restore_part(&mut self, record: &Record) {

@@ -191,7 +191,9 @@ impl Supervisor {
                 }
             }
             (State::Skipped, _) => Standing::Satisfied,
-            (State::Down, _) if unit.history.finished => Standing::Satisfied,
+            (State::Down, _) | (State::Backoff { .. }, Aim::Up) if unit.history.finished => {
+                Standing::Satisfied
+            }
             (State::Down | State::Failed, _) => Standing::Dead,
             (State::Waiting, Aim::Up) => Standing::OnWay,
             (State::Waiting, _) => Standing::Dead,
@@ -262,7 +264,9 @@ impl Supervisor {
             let standing = self.standing_for(*edge);
             let blocks = match standing {
                 Standing::Satisfied => false,
-                // What is on its way is waited for in order; without an order it must be there.
+                // What is on its way is waited for in order, or started alongside; a bond without an order must
+                // be there.
+                Standing::OnWay if edge.link == Link::Requires => false,
                 Standing::OnWay | Standing::Turning => !self.graph.is_after(id, edge.unit),
                 Standing::Leaving | Standing::Dead => true,
             };
