@@ -6,10 +6,12 @@
 
 mod kernel_ip;
 mod network;
+mod settings;
 mod values;
 
 pub use kernel_ip::KernelIp;
 pub use network::{Dhcp, Interface, Network, Route, SlaacMode};
+pub use settings::Settings;
 pub use values::{Prefix, Size, Span};
 
 use serde::Deserialize;

@@ -25,6 +25,8 @@ pub struct LoadReply {
     pub loaded: Loaded,
     /// When persistent timers last elapsed: name, unix time in microseconds.
     pub stamps: Vec<(Box<str>, i64)>,
+    /// The machine's configuration as it is now.
+    pub settings: crate::machine::Settings,
 }
 
 /// To the stage: a plan, and the names of the descriptors that the program gets from 3 on.

@@ -24,6 +24,7 @@ pub mod line;
 pub mod merge;
 mod pool;
 mod recover;
+mod relocate;
 pub mod segment;
 mod slot;
 pub mod snapshot;

@@ -66,8 +66,8 @@ pub struct LogStore {
     /// One more than the highest block that was ever used.
     pub(super) blocks_used: u32,
     /// Bytes of text ever appended.
-    appended_bytes: u64,
-    lost_lines: u64,
+    pub(super) appended_bytes: u64,
+    pub(super) lost_lines: u64,
 }
 
 /// What is remembered of a source besides its slot.
@@ -483,7 +483,7 @@ impl LogStore {
         u16::try_from(silent.1).expect("slots are few")
     }
 
-    fn forget_slot(&mut self, slot: u16) {
+    pub(super) fn forget_slot(&mut self, slot: u16) {
         self.names.retain(|_, held| *held != slot);
         self.sources[usize::from(slot)] = None;
         let at = self.layout.slot_at(u32::from(slot));

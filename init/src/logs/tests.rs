@@ -281,6 +281,57 @@ fn a_damaged_arena_costs_blocks_and_never_more() {
 }
 
 #[test]
+fn a_store_moves_to_other_memory_with_all_it_has() {
+    for number in 0..100 {
+        let mut seed = Seed(number);
+        let mut store = LogStore::new(32 << 10, &BOOT);
+        let mut stayed = LogStore::new(32 << 10, &BOOT);
+        let mut same = Seed(number);
+        let (mut model, mut unused) = (BTreeMap::new(), BTreeMap::new());
+        scribble(&mut store, &mut seed, 1 + number * 3, &mut model);
+        scribble(&mut stayed, &mut same, 1 + number * 3, &mut unused);
+        let layout = Layout::for_capacity(1 << 20);
+        let old = store.move_to(LogMemory::Owned(vec![0; layout.arena_bytes()]), layout);
+        assert_eq!(old.bytes(), stayed.arena());
+        assert_eq!(all(&store), all(&stayed));
+        assert_eq!(
+            (store.appended(), store.lost_lines()),
+            (stayed.appended(), stayed.lost_lines())
+        );
+        assert_eq!(store.all_blocks(), 1024);
+        // Both go on alike, but that the one with more memory keeps more.
+        scribble(&mut store, &mut seed, 3, &mut model);
+        scribble(&mut stayed, &mut same, 3, &mut unused);
+        let (all_moved, all_stayed) = (all(&store), all(&stayed));
+        for (name, lines) in &all_stayed {
+            // Of the first line of a store that is full the beginning may be gone.
+            let rest = &lines[1.min(lines.len())..];
+            assert!(all_moved[name].ends_with(rest), "{name} of seed {number}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_moves_to_less_memory_loses_what_it_counts() {
+    for number in 0..100 {
+        let mut seed = Seed(number);
+        let mut store = LogStore::new(1 << 20, &BOOT);
+        let mut model = BTreeMap::new();
+        scribble(&mut store, &mut seed, 400, &mut model);
+        let before = all(&store);
+        let layout = Layout::for_capacity(16 << 10);
+        store.move_to(LogMemory::Owned(vec![0; layout.arena_bytes()]), layout);
+        let mut lost = 0;
+        for (name, lines) in all(&store) {
+            let whole = |lines: &[Line]| lines.iter().filter(|line| !line.partial).count() as u64;
+            lost += whole(&before[&name]) - whole(&lines);
+        }
+        assert_eq!(lost, store.lost_lines());
+        assert!(lost > 0);
+    }
+}
+
+#[test]
 fn a_reader_outside_sees_the_same() {
     let mut store = LogStore::new(64 << 10, &BOOT);
     let mut model = BTreeMap::new();

@@ -215,7 +215,13 @@ pub enum Action {
         /// Kernel log level, 0 (emergency) to 7 (debug).
         level: u8,
     },
-    /// Arm the watchdog, if the device is there and is not armed yet.
+    /// Move the log store to memory of about so many bytes; if there is none it stays where it is.
+    MoveLogs {
+        /// How many.
+        bytes: u64,
+    },
+    /// Arm the watchdog, if the device is there, with this timeout; one that is armed gets it, and zero
+    /// disarms it.
     ArmWatchdog {
         /// The device.
         path: String,

@@ -84,7 +84,7 @@ pub(crate) fn operation_of_order(order: &Action) -> Operation {
         | Action::Image { .. }
         | Action::Pardon { .. }
         | Action::Definitions => Operation::of(OperationCode::Commit),
-        Action::Say { .. } => Operation::of(OperationCode::Say),
+        Action::Say { .. } | Action::MoveLogs { .. } => Operation::of(OperationCode::Say),
         Action::ArmWatchdog { .. } | Action::Power(_) => Operation::of(OperationCode::Power),
         Action::Reexec { .. } => Operation::of(OperationCode::Reexec),
     }

@@ -129,7 +129,8 @@ impl Node {
     }
 
     fn define(&mut self, reply: LoadReply, now: Duration, out: &mut Outbox) {
-        let LoadReply { mut loaded, stamps } = reply;
+        let LoadReply { mut loaded, stamps, settings } = reply;
+        self.on_settings(settings, out);
         units::load::share_names(&mut loaded.specs);
         for remark in &loaded.diagnostics {
             if remark.severity != Severity::Note {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use units::run::{Ticket, UnitId};
 
 use crate::logs::flush_policy::{FLUSH_PATIENCE, FlushPolicy, KEEP_BLOCKS};
+use crate::logs::layout::Layout;
 use crate::logs::{KERNEL, LogStore, OWN, Stream as LogStream, kmsg};
 use crate::node::Node;
 use crate::node::action::{Action, Outbox};
@@ -131,6 +132,14 @@ impl Node {
 
     fn unix_us(&self, at: Duration) -> i64 {
         self.boot_unix_us.saturating_add(signed_us(at))
+    }
+
+    pub(super) fn log_layout(&self) -> Layout {
+        self.logging.store.layout()
+    }
+
+    pub(super) fn log_store_mut(&mut self) -> &mut LogStore {
+        &mut self.logging.store
     }
 
     /// There is a disk now.

@@ -20,6 +20,7 @@ mod orders;
 mod power;
 mod report;
 pub mod resuming;
+mod settings;
 mod transitions;
 mod translate;
 mod work;
@@ -49,7 +50,7 @@ use crate::node::resuming::NodeNote;
 use crate::node::transitions::Transitions;
 use crate::vault::Operation;
 
-/// What the node is told of its machine at the start, and does not change.
+/// What the node is told of its machine at the start.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// What unit files may refer to.
@@ -344,11 +345,11 @@ impl Node {
         device.strip_prefix("/dev/").unwrap_or(device)
     }
 
-    /// Arms the watchdog if one is configured.
+    /// Arms the watchdog if one is configured, with the timeout that holds now.
     pub(super) fn arm_watchdog(&self, out: &mut Outbox) {
         let configured = self.facts.machine.watchdog.timeout.0;
         let timeout = self.facts.options.watchdog.unwrap_or(configured);
-        if !timeout.is_zero() && self.facts.is_machine {
+        if self.facts.is_machine {
             let path = self.facts.machine.watchdog.device.to_string();
             out.push(Action::ArmWatchdog { path, timeout });
         }

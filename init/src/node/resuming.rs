@@ -12,6 +12,7 @@ use units::spec::Spec;
 use units::{Supervisor, UnitName};
 
 use crate::logs::LogStore;
+use crate::machine::Settings;
 use crate::node::Event;
 use crate::node::action::{Action, Outbox, Power};
 use crate::node::api::{Question, drop_all, reply};
@@ -60,6 +61,8 @@ pub(super) struct NodeNote {
     revert_at: Option<Duration>,
     /// There is a disk for logs.
     log_disk: bool,
+    /// The machine's own configuration.
+    settings: Option<Settings>,
 }
 
 impl Node {
@@ -127,6 +130,9 @@ impl Node {
         };
         self.recall_wanted(note.wanted.clone());
         self.recall_revert(note.revert_at);
+        if let Some(settings) = &note.settings {
+            self.recall_settings(settings);
+        }
         if note.log_disk {
             self.on_log_disk();
         }
@@ -188,6 +194,7 @@ impl Node {
             wanted: self.loading.wanted().to_vec(),
             revert_at: self.applying.revert_at(),
             log_disk: self.logging.has_disk(),
+            settings: Some(self.settings()),
         };
         if self.noted.as_ref() != Some(&note) {
             out.push(Action::Note { number: NOTE, bytes: encode(&note) });

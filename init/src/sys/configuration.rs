@@ -1,7 +1,7 @@
 //! The machine's configuration, read from where it lies.
 
 use crate::machine::{BadConfig, MachineConfig};
-use crate::sys::files::read_small;
+use crate::sys::files::{read_small, read_text};
 use crate::sys::state::CONFIGURATION;
 
 /// The image's own configuration.
@@ -39,4 +39,17 @@ fn read_files(paths: &[&'static str]) -> (MachineConfig, Vec<BadConfig>) {
     let (config, bad) = MachineConfig::read(&files);
     problems.extend(bad);
     (config, problems)
+}
+
+/// The number of a group: given as such, or named in `/etc/group`.
+#[must_use]
+pub fn group_number(name: &str) -> Option<u32> {
+    if let Ok(number) = name.parse() {
+        return Some(number);
+    }
+    let groups = read_text("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    })
 }

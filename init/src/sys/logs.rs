@@ -7,7 +7,7 @@ use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, fchmod, fcntl_add_seals, fstat, ftruncate, memfd_create,
     open,
 };
-use rustix::mm::{MapFlags, ProtFlags, mmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::logs::layout::{HEAD_BYTES, Layout};
 use crate::logs::{LogMemory, LogStore, Opened};
@@ -54,6 +54,14 @@ impl LogFile {
         Ok((store, LogFile { descriptor: Some(file) }, opened))
     }
 
+    /// New memory of about `bytes`, to which a store can move.
+    fn fresh(bytes: u64) -> io::Result<(LogFile, LogMemory, Layout)> {
+        let layout = Layout::for_capacity(bytes);
+        let file = new_file(layout)?;
+        let memory = LogMemory::Mapped(map(&file)?);
+        Ok((LogFile { descriptor: Some(file) }, memory, layout))
+    }
+
     /// Takes over the store of an earlier life if there is one, or makes a new one.
     pub(crate) fn take_over(file: Option<OwnedFd>, facts: &Facts) -> (LogStore, LogFile) {
         let boot_id = &facts.units.boot_id;
@@ -81,6 +89,23 @@ impl Shore {
             self.complain("keep the log memory for the next life", &error);
         }
         self.keeper.commit();
+    }
+
+    /// Moves the log store to memory of about `bytes`. Where there is none it stays where it is.
+    pub(crate) fn move_logs(&mut self, bytes: u64) {
+        match LogFile::fresh(bytes) {
+            Ok((file, memory, layout)) => {
+                let old = self.node.move_logs(memory, layout);
+                let before = std::mem::replace(&mut self.logs, file);
+                // Both with one commit: a next life finds the one or the other.
+                if let Some(before) = before.descriptor() {
+                    self.keeper.strike(before.as_fd());
+                }
+                self.enter_arena();
+                unmap(old);
+            }
+            Err(error) => self.complain("make log memory of the configured size", &error),
+        }
     }
 
     /// The log memory for somebody who may read it and not write.
@@ -115,6 +140,16 @@ fn map(file: &OwnedFd) -> io::Result<&'static mut [u8]> {
         let start =
             mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, file.as_fd(), 0)?;
         Ok(std::slice::from_raw_parts_mut(start.cast(), length))
+    }
+}
+
+/// Gives back memory that the store has left.
+fn unmap(memory: LogMemory) {
+    if let LogMemory::Mapped(bytes) = memory {
+        let length = bytes.len();
+        // SAFETY: `map` made this mapping with this length, and the only reference to it ends here.
+        let unmapped = unsafe { munmap(bytes.as_mut_ptr().cast(), length) };
+        debug_assert!(unmapped.is_ok(), "a whole mapping of ours");
     }
 }
 

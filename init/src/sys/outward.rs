@@ -121,10 +121,13 @@ impl Shore {
         self.voices.watchdog = Some((watchdog, feeding));
     }
 
-    /// Arms the watchdog. `None`: the device is not there.
+    /// Arms the watchdog, or disarms it if the timeout is zero. `false`: the device is not there.
     pub(crate) fn arm_watchdog(&mut self, path: &str, timeout: std::time::Duration) -> bool {
-        if self.voices.watchdog.is_some() {
-            return true;
+        if let Some((watchdog, _)) = self.voices.watchdog.take() {
+            return self.change_watchdog(watchdog, timeout);
+        }
+        if timeout.is_zero() {
+            return false;
         }
         match Watchdog::open(path, timeout) {
             Ok(watchdog) => {
@@ -137,6 +140,26 @@ impl Shore {
                 false
             }
         }
+    }
+}
+
+impl Shore {
+    fn change_watchdog(&mut self, mut watchdog: Watchdog, timeout: std::time::Duration) -> bool {
+        let is_off = timeout.is_zero();
+        let changed = if is_off {
+            self.keeper.strike(watchdog.as_fd());
+            self.keeper.commit();
+            crate::sys::survive::watch_nothing();
+            watchdog.disarm()
+        } else {
+            let changed = watchdog.set_timeout(timeout);
+            self.take_watchdog(watchdog);
+            changed
+        };
+        if let Err(errno) = changed {
+            self.complain("change the watchdog's timeout", &errno);
+        }
+        !is_off
     }
 }
 

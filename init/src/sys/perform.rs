@@ -103,6 +103,10 @@ impl Shore {
                 self.say(&line, level);
                 None
             }
+            Action::MoveLogs { bytes } => {
+                self.move_logs(bytes);
+                None
+            }
             Action::ArmWatchdog { path, timeout } => {
                 // Without a device there is nothing to be said: it may come later.
                 let _armed = self.arm_watchdog(&path, timeout);

@@ -147,7 +147,7 @@ fn facts(early: &Early, keeper: &Keeper) -> Facts {
         build: build().into(),
         boot_steps: early.recorder.steps.iter().map(boot_step).collect(),
         life: life(keeper),
-        readers: readers(&machine.access.readers),
+        readers: configuration::group_number(&machine.access.readers),
         machine,
     }
 }
@@ -169,16 +169,4 @@ fn life(keeper: &Keeper) -> Life {
 fn boot_step(step: &boot::Step) -> BootStep {
     let fault = if step.is_ok() { String::new() } else { step.to_string() };
     BootStep { name: step.name, started: step.started, took: step.took, fault }
-}
-
-/// The number of the group whose members may look: given as such, or named in `/etc/group`.
-fn readers(name: &str) -> Option<u32> {
-    if let Ok(number) = name.parse() {
-        return Some(number);
-    }
-    let groups = crate::sys::files::read_text("/etc/group").ok()?;
-    groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
-    })
 }

@@ -32,13 +32,22 @@ impl Watchdog {
     pub fn open(path: &str, timeout: Duration) -> Result<Watchdog> {
         let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut watchdog = Watchdog { file, timeout };
+        watchdog.set_timeout(timeout)?;
+        Ok(watchdog)
+    }
+
+    /// Asks for another timeout.
+    ///
+    /// # Errors
+    /// When the device does not tell its timeout.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
         let mut seconds =
             libc::c_int::try_from(timeout.as_secs().max(1)).unwrap_or(libc::c_int::MAX);
         // Some devices have one fixed timeout and refuse this; the next call tells which.
-        let _ = watchdog.control(SET_TIMEOUT, &mut seconds);
-        watchdog.control(GET_TIMEOUT, &mut seconds)?;
-        watchdog.timeout = Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
-        Ok(watchdog)
+        let _ = self.control(SET_TIMEOUT, &mut seconds);
+        self.control(GET_TIMEOUT, &mut seconds)?;
+        self.timeout = Duration::from_secs(u64::try_from(seconds).unwrap_or(1).max(1));
+        Ok(())
     }
 
     /// Takes over a descriptor that stayed open while PID 1 replaced itself.

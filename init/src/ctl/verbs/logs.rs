@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use regex_lite::{Regex, RegexBuilder};
@@ -15,6 +16,7 @@ use crate::ctl::note::Note;
 use crate::ctl::parse::Parsed;
 use crate::ctl::session::{Session, interrupted, unexpected, unit_name};
 use crate::ctl::verb::{Completes, Flag, PLAIN, Verb, switch, valued};
+use crate::logs::layout::{self, HEAD_BYTES};
 use crate::logs::merge::{Item, SourceCursor, by_time};
 use crate::logs::{KERNEL, OWN, Stream};
 use crate::wire::{Clock, LogArena, Request, Response};
@@ -417,7 +419,13 @@ fn go_on(
     let mut memory = File::from(ask(session)?.1);
     loop {
         match wait(session, appended) {
-            Ok(()) => std::thread::sleep(GATHER),
+            Ok(grown) => {
+                std::thread::sleep(GATHER);
+                // Memory that stands still while the log grows: the log has moved to other memory.
+                if last_appended(&memory) < grown {
+                    memory = File::from(ask(session)?.1);
+                }
+            }
             Err(failure) if failure.code == Code::NotHere => {
                 memory = File::from(reconnect(session, failure)?);
             }
@@ -429,16 +437,22 @@ fn go_on(
     }
 }
 
-fn wait(session: &mut Session, appended: u64) -> Result<(), Failure> {
+/// Waits until more was appended; tells how much there is now, as far as that was said.
+fn wait(session: &mut Session, appended: u64) -> Result<u64, Failure> {
     let id = session.send(&Request::LogsWait { appended }, &[])?;
     let answer = session.connection()?.wait(id, true)?;
     match answer.response {
-        Response::LogsGrown { .. } => Ok(()),
+        Response::LogsGrown { appended } => Ok(appended),
         // The memory outlived the program that was replaced: go on reading it.
-        ref response if interrupted(response) => Ok(()),
+        ref response if interrupted(response) => Ok(0),
         Response::Refused(refusal) => Err(refusal.into()),
         other => Err(unexpected(&other)),
     }
+}
+
+fn last_appended(memory: &File) -> u64 {
+    let mut head = vec![0; HEAD_BYTES];
+    memory.read_exact_at(&mut head, 0).map_or(0, |()| layout::appended(&head))
 }
 
 fn reconnect(session: &mut Session, failure: Failure) -> Result<OwnedFd, Failure> {

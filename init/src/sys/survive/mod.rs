@@ -106,6 +106,11 @@ pub fn watch(watchdog: BorrowedFd<'_>) {
     exec::WATCHDOG.store(watchdog.as_raw_fd(), Ordering::Relaxed);
 }
 
+/// There is no watchdog any more.
+pub fn watch_nothing() {
+    exec::WATCHDOG.store(-1, Ordering::Relaxed);
+}
+
 /// Blocks every signal: those that come from now on wait for the next image.
 pub fn block_signals() {
     exec::block_signals();

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use units::limits::{UNIT_FILE_BYTES_MAX, UNITS_MAX};
 use units::source::{LoadOptions, SourceFile, SourceKind};
 
+use crate::machine::Settings;
+use crate::sys::configuration;
 use crate::work::{LoadReply, LoadRequest, decode, encode};
 
 /// Where stamps of persistent timers lie.
@@ -23,7 +25,9 @@ pub fn main() -> ExitCode {
     };
     let files = read_all(&options);
     let loaded = units::load::load(&files, &options);
-    super::answer(&encode(&LoadReply { loaded, stamps: read_stamps() }))
+    let (config, _) = configuration::read();
+    let settings = Settings::of(&config, configuration::group_number(&config.access.readers));
+    super::answer(&encode(&LoadReply { loaded, stamps: read_stamps(), settings }))
 }
 
 /// Every unit file of the machine, those of the release included.
