@@ -18,8 +18,8 @@ use tests::guest::{BUSYBOX, Guest, Scene};
 const AGENT: &str = env!("CARGO_BIN_EXE_agent");
 const UNIT: &str = env!("CARGO_BIN_EXE_crash_unit");
 /// How many containers run, and how many faults PID 1 has in portions of [`PORTION`].
-const NORMAL: Scale = Scale { containers: 5, portions: 1, log_mib: 64 };
-const LONG: Scale = Scale { containers: 50, portions: 20, log_mib: 512 };
+const NORMAL: Scale = Scale { containers: 5, portions: 1, log_mib: 8 };
+const LONG: Scale = Scale { containers: 50, portions: 20, log_mib: 64 };
 const PORTION: u64 = 50;
 const WRITERS: usize = 3;
 const EXITERS: usize = 4;
@@ -30,8 +30,8 @@ const LAST_RUN: Duration = Duration::from_millis(500);
 struct Scale {
     containers: usize,
     portions: u32,
-    /// Memory of the log: every line of the test must fit, as the worker that writes them to the disk
-    /// seldom comes to its end between two faults.
+    /// Memory of the log: the lines of the test's writers fit, so that none may give way, however often the
+    /// worker that writes them to the disk is cut off by the next fault.
     log_mib: u32,
 }
 

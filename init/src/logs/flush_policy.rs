@@ -34,6 +34,8 @@ pub struct FlushPolicy {
     running: bool,
     /// There is a disk.
     enabled: bool,
+    /// What lies in memory only is written at once.
+    urgent: bool,
 }
 
 impl FlushPolicy {
@@ -55,18 +57,28 @@ impl FlushPolicy {
         self.unsafe_since.get_or_insert(now);
     }
 
+    /// A new life of PID 1 found this store. What the last life did not see written is due at once: where
+    /// lives are short, none of them would ever come to the end of a longer wait.
+    pub fn on_recovered(&mut self, store: &LogStore, now: Duration) {
+        if store.sources().any(|source| source.counters.records > source.counters.flushed) {
+            self.on_appended(store, now);
+            self.urgent = true;
+        }
+    }
+
     /// When the next writing is due; `None`: there is nothing to write, or nowhere, or it is being written.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let since = self.unsafe_since.filter(|_| self.enabled && !self.running)?;
         let much = self.unsafe_bytes() >= self.capacity_bytes / u64::from(UNSAFE_SHARE);
-        let due = if much { since } else { since + FLUSH_AFTER };
+        let due = if much || self.urgent { since } else { since + FLUSH_AFTER };
         Some(due.max(self.not_before))
     }
 
     /// A worker begins with all that was appended so far.
     pub fn on_started(&mut self, now: Duration) {
         self.running = true;
+        self.urgent = false;
         self.unsafe_since = None;
         self.flushed_bytes = self.appended_bytes;
         self.not_before = now + FLUSH_PAUSE;
@@ -113,6 +125,22 @@ mod tests {
         assert_eq!(policy.deadline(), None);
         policy.on_ended(true, 21 * SECOND);
         assert_eq!(policy.deadline(), None, "nothing new");
+    }
+
+    #[test]
+    fn a_new_life_writes_at_once_what_the_last_one_may_not_have_written() {
+        let mut store = LogStore::new(64 << 10, &[b'0'; 32]);
+        let mut policy = FlushPolicy::default();
+        policy.enable(true);
+        policy.on_recovered(&store, SECOND);
+        assert_eq!(policy.deadline(), None, "there is nothing");
+        store.append("a.service", Stream::Stdout, 0, b"x\n");
+        policy.on_recovered(&store, SECOND);
+        assert_eq!(policy.deadline(), Some(SECOND));
+        policy.on_started(SECOND);
+        policy.on_ended(true, SECOND);
+        policy.on_appended(&store, 2 * SECOND);
+        assert_eq!(policy.deadline(), Some(2 * SECOND + FLUSH_AFTER));
     }
 
     #[test]

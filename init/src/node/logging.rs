@@ -147,6 +147,11 @@ impl Node {
         self.logging.policy.enable(true);
     }
 
+    /// The store is an earlier life's.
+    pub(super) fn on_logs_recovered(&mut self, now: Duration) {
+        self.logging.policy.on_recovered(&self.logging.store, now);
+    }
+
     pub(super) fn on_logging_tick(&mut self, now: Duration, out: &mut Outbox) {
         let due = self.logging.deadline().is_some_and(|deadline| deadline <= now);
         match &mut self.logging.worker {

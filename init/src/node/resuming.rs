@@ -89,6 +89,7 @@ impl Node {
         node.supervisor = Supervisor::restore(facts, specs, records, now, &mut orders);
         node.quarantined = left.quarantined;
         node.recall(&note);
+        node.on_logs_recovered(now);
         let given: Vec<units::Action> = orders.drain().collect();
         for order in given {
             node.translate(order, now, out);
