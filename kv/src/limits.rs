@@ -48,3 +48,5 @@ pub const QUOTA_CLEAR_PERCENT: u64 = 90;
 pub const PASSWORD_BYTES_MAX: usize = 72;
 /// Answers to a watch stream's requests that wait to be read, before its next request is (etcd: 128).
 pub const WATCH_WORDS_MAX: usize = 128;
+/// How deep an answer nests that is to be shown as JSON: transactions nest by two messages for each level.
+pub const GATEWAY_DEPTH_MAX: usize = 2 * TXN_DEPTH_MAX + 4;

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod ask;
 pub mod frame;
+pub mod gateway;
 pub mod members;
 pub mod message;
 pub mod method;
