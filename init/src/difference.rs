@@ -19,6 +19,7 @@ pub fn between(before: &[Spec], after: &[Spec]) -> Vec<Change> {
         match new.get(name) {
             None => changes.push(change(name, Effect::Removed, Vec::new())),
             Some(other) if other == spec => {}
+            Some(other) if only_follows(spec, other, &old, &new) => {}
             Some(other) => {
                 changes.push(change(name, effect(spec, other), fields(spec, other)));
             }
@@ -37,6 +38,23 @@ pub fn between(before: &[Spec], after: &[Spec]) -> Vec<Change> {
 pub fn unchanged(before: &[Spec], after: &[Spec]) -> u32 {
     let same = after.iter().filter(|spec| before.contains(spec)).count();
     u32::try_from(same).unwrap_or(u32::MAX)
+}
+
+/// Whether the two differ only in naming units that come or go in the same change: a target that
+/// pulls in what is new is no news.
+fn only_follows(
+    before: &Spec,
+    after: &Spec,
+    old: &BTreeMap<&UnitName, &Spec>,
+    new: &BTreeMap<&UnitName, &Spec>,
+) -> bool {
+    let stays = |name: &UnitName| old.contains_key(name) == new.contains_key(name);
+    let cut = |spec: &Spec| {
+        let mut spec = spec.clone();
+        spec.relations.retain(|relation| stays(&relation.unit));
+        spec
+    };
+    matches!(after.body, Body::Target) && cut(before) == cut(after)
 }
 
 fn change(name: &UnitName, effect: Effect, fields: Vec<FieldChange>) -> Change {

@@ -27,6 +27,8 @@ pub struct LoadReply {
     pub stamps: Vec<(Box<str>, i64)>,
     /// The machine's configuration as it is now.
     pub settings: crate::machine::Settings,
+    /// The host's name as it is, which the machine's configuration may have changed.
+    pub hostname: Box<str>,
 }
 
 /// To the stage: a plan, and the names of the descriptors that the program gets from 3 on.

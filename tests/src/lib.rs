@@ -11,6 +11,7 @@ pub mod forge;
 pub mod fuzz;
 pub mod guest;
 pub mod kernel_model;
+pub mod observe;
 pub mod oracle;
 pub mod prng;
 pub mod promise;

@@ -88,7 +88,9 @@ impl fmt::Display for Fault {
             Fault::Probe(ProbeKind::Readiness) => f.write_str("readiness probe failed"),
             Fault::Probe(ProbeKind::Liveness) => f.write_str("liveness probe failed"),
             Fault::Protocol => f.write_str("ended before it was ready"),
-            Fault::StartLimit => f.write_str("started too often in too short a time"),
+            Fault::StartLimit => f.write_str(
+                "started too often in too short a time; `keelctl reset-failed` lets it start again",
+            ),
             Fault::TriggerLimit => f.write_str("called too often in too short a time"),
             Fault::Assertion => f.write_str("an assertion does not hold"),
             Fault::Refused { step: Some(step), errno } => {

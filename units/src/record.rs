@@ -97,6 +97,7 @@ pub(crate) mod flag {
     pub(crate) const OUT_OF_MEMORY: u16 = 1 << 8;
     pub(crate) const PROBED_START: u16 = 1 << 9;
     pub(crate) const PROBED_READY: u16 = 1 << 10;
+    pub(crate) const GAVE_UP: u16 = 1 << 11;
 }
 
 impl Record {
@@ -137,6 +138,7 @@ impl Record {
             rested: self.rested_us.map(span),
             fault: self.fault,
             finished: self.has(flag::FINISHED),
+            gave_up: self.has(flag::GAVE_UP),
         }
     }
 
@@ -237,6 +239,7 @@ fn flags(unit: &Unit) -> u16 {
         (unit.held.is_some(), flag::HELD),
         (unit.pinned, flag::PINNED),
         (unit.history.finished, flag::FINISHED),
+        (unit.history.gave_up, flag::GAVE_UP),
         (told(|now| now.populated), flag::POPULATED),
         (told(|now| now.touched), flag::TOUCHED),
         (told(|now| now.declined), flag::DECLINED),

@@ -20,6 +20,9 @@ pub struct Resources {
     pub memory_swap_max: Option<Amount>,
     /// `memory.zswap.max` in bytes.
     pub memory_zswap_max: Option<Amount>,
+    /// `memory.oom.group`: what kills one process for lack of memory kills all. Follows from the unit's
+    /// policy.
+    pub oom_group: bool,
     /// `cpu.weight`, 1 to 10000; `idle` is 0.
     pub cpu_weight: Option<u32>,
     /// `cpu.max`: microseconds of processor time per second (1,000,000: one processor).

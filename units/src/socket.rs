@@ -15,6 +15,8 @@ pub(crate) struct SocketNow {
     pub(crate) window_triggers: u32,
     /// Instances that serve its connections.
     pub(crate) serving: Vec<UnitId>,
+    /// It was said that there is no room for another connection; again once there was room.
+    pub(crate) full_told: bool,
 }
 
 impl SocketNow {

@@ -57,6 +57,8 @@ pub(crate) struct Unit {
     pub(crate) part: Part,
     /// Descriptors that the shore keeps for it.
     pub(crate) kept: Vec<Kept>,
+    /// It was said that it keeps as many as it may.
+    pub(crate) kept_full_told: bool,
     /// Its entry in the index of deadlines.
     pub(crate) armed: Option<Duration>,
     /// It stands in the queue of the settling.
@@ -136,6 +138,8 @@ pub(crate) struct History {
     pub(crate) fault: Option<Fault>,
     /// Its last run did what it was for.
     pub(crate) finished: bool,
+    /// Its failure was final: it rests failed, or somebody tries again from there.
+    pub(crate) gave_up: bool,
 }
 
 /// A request that waits.
@@ -182,6 +186,7 @@ impl Unit {
             asks: Vec::new(),
             blocked_on: None,
             kept: Vec::new(),
+            kept_full_told: false,
             armed: None,
             queued: false,
             dirty: false,

@@ -132,9 +132,14 @@ fn unit_bar(unit: &UnitName, changes: &[&Transition], end_us: u64) -> Option<Bar
     }
     let began = stretches.iter().find(|s| s.phase == Phase::Starting).or(stretches.first())?;
     let up = stretches.iter().find(|stretch| stretch.phase == Phase::Up);
-    let note = match (up, stretches.last()?.phase) {
-        (_, Phase::Failed) => "failed".to_owned(),
-        (Some(up), _) => exact_span(up.from_us.saturating_sub(began.from_us)),
+    let took = |to_us: u64| exact_span(to_us.saturating_sub(began.from_us));
+    let last = changes.last()?;
+    let note = match (up, last.to) {
+        (_, StateName::Failed | StateName::Backoff) => "failed".to_owned(),
+        (Some(up), _) => took(up.from_us),
+        // A one-shot that did its work is not up after it.
+        (None, StateName::Down) => took(last.at_us),
+        (None, StateName::Skipped) => "skipped".to_owned(),
         (None, _) => "not up yet".to_owned(),
     };
     Some(Bar { label: unit.short().to_owned(), stretches, note })
@@ -353,6 +358,12 @@ mod tests {
         unit("cache", &[(642_000, Waiting), (910_000, Starting), (1_020_000, Up)]);
         unit("web", &[(642_000, Waiting), (1_022_000, Starting), (1_190_000, Up)]);
         unit("broken", &[(642_000, Waiting), (912_000, Starting), (950_000, Failed)]);
+        unit(
+            "seed",
+            &[(642_000, Waiting), (700_000, Starting), (799_000, Stopping), (800_000, Down)],
+        );
+        unit("unmet", &[(642_000, Waiting), (700_000, Starting), (701_000, Skipped)]);
+        unit("late", &[(642_000, Waiting), (1_100_000, Starting)]);
         unit("multi-user.target", &[(642_000, Waiting), (1_242_000, Up)]);
         transitions.sort_by_key(|change| change.at_us);
         BootChart {
@@ -376,7 +387,15 @@ mod tests {
             )
         );
         assert!(text.contains("network            410.0 ms\n"), "{text}");
-        assert!(text.contains("failed"));
+        let of = |name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_default();
+        for (name, note) in [
+            ("broken", "failed"),
+            ("unmet", "skipped"),
+            ("late", "not up yet"),
+            ("seed", "100.0 ms"),
+        ] {
+            assert!(of(name).ends_with(note), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use units::service::Signal;
 use units::triggers::Socket;
 
 use crate::node::event::ClientId;
-use crate::wire::Response;
+use crate::wire::{Limits, Response};
 
 /// An order. Those with a ticket are answered by exactly one `Done`, `Spawned` or `Worked`.
 #[derive(Debug)]
@@ -112,12 +112,23 @@ pub enum Action {
         /// Which.
         pid: u32,
     },
-    /// Write limits to a running group.
+    /// Write the limits of a running group, all of them.
     SetLimits {
         /// Whose.
         run: Run,
         /// Which.
         resources: Box<Resources>,
+    },
+    /// Change some limits of a running group for a client. Answered by `LimitsChanged`.
+    ChangeLimits {
+        /// Who asked.
+        client: ClientId,
+        /// Its number for the request.
+        id: u32,
+        /// Whose.
+        run: Run,
+        /// Which, and to what.
+        limits: Box<Limits>,
     },
     /// Open sockets. Answered by `Unit(Done)`.
     Listen {

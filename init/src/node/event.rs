@@ -108,6 +108,15 @@ pub enum Event<'a> {
         /// How.
         status: ExitStatus,
     },
+    /// The limits of a running group were changed for a client.
+    LimitsChanged {
+        /// Who asked.
+        client: ClientId,
+        /// Its number for the request.
+        id: u32,
+        /// The file of the group that the kernel did not take, and why.
+        refused: Option<(&'static str, Fault)>,
+    },
     /// A client came.
     Connected {
         /// Which.

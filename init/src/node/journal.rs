@@ -21,6 +21,7 @@ pub(crate) fn operation_of(event: &Event<'_>) -> Operation {
         Event::Notified { run, .. } => on_run(OperationCode::Notified, *run),
         Event::DescriptorGone { unit, .. } => Operation::on(OperationCode::DescriptorGone, *unit),
         Event::GuestExited { .. } => Operation::of(OperationCode::GuestExited),
+        Event::LimitsChanged { client, .. } => Operation::of(OperationCode::Done).with(client.0),
         Event::Connected { client, .. } => Operation::of(OperationCode::Connected).with(client.0),
         Event::Asked { request, .. } => {
             Operation::of(OperationCode::Asked).with(request.kind_number())
@@ -68,7 +69,9 @@ pub(crate) fn operation_of_order(order: &Action) -> Operation {
         Action::Release { run, .. } => on_run(OperationCode::Release, *run),
         Action::FindMain { run, .. } => on_run(OperationCode::FindMain, *run),
         Action::AdoptMain { run, .. } => on_run(OperationCode::AdoptMain, *run),
-        Action::SetLimits { run, .. } => on_run(OperationCode::SetLimits, *run),
+        Action::SetLimits { run, .. } | Action::ChangeLimits { run, .. } => {
+            on_run(OperationCode::SetLimits, *run)
+        }
         Action::Listen { unit, .. } | Action::Watch { unit, .. } | Action::Close { unit } => {
             Operation::on(OperationCode::Listen, *unit)
         }

@@ -7,11 +7,13 @@ use units::run::Run;
 use crate::node::Node;
 use crate::node::action::{Action, Outbox};
 use crate::node::api::{Question, reply};
+use crate::node::event::Fault;
 use crate::wire::response::RefusalKind;
 use crate::wire::{Limits, Response};
-use units::resources::Resources;
 
 impl Node {
+    /// Only what is named is written: what was set before stays, whatever the files say of it. The
+    /// kernel is what remembers.
     pub(super) fn on_set_limits(
         &mut self,
         question: Question,
@@ -22,41 +24,29 @@ impl Node {
         let id = self.supervisor.id(name);
         let unit = id.and_then(|id| self.supervisor.view().unit(id));
         let Some(unit) = unit else { return reply(question, self.unknown(name), out) };
-        let Some(service) = unit.spec.service().filter(|_| unit.main_pid.is_some()) else {
+        if unit.spec.service().is_none() || unit.main_pid.is_none() {
             let text = format!("unit {} has no running processes to limit", name.short());
             return reply(question, Response::refused(RefusalKind::NotApplicable, text), out);
-        };
-        let mut resources = Resources::clone(&service.resources);
-        change(&mut resources, limits);
+        }
         let run = Run { unit: unit.id, number: unit.run };
-        out.push(Action::SetLimits { run, resources: Box::new(resources) });
-        reply(question, Response::Done(Answer::Ok), out);
+        let Question { client, id } = question;
+        out.push(Action::ChangeLimits { client, id, run, limits: Box::new(limits.clone()) });
     }
 }
 
-fn change(resources: &mut Resources, limits: &Limits) {
-    let Limits {
-        memory_min,
-        memory_low,
-        memory_high,
-        memory_max,
-        memory_swap_max,
-        cpu_quota_us_per_s,
-        cpu_weight,
-        io_weight,
-        tasks_max,
-    } = limits;
-    let set = |to: &mut Option<_>, from: &Option<_>| *to = from.or(*to);
-    set(&mut resources.memory_min, memory_min);
-    set(&mut resources.memory_low, memory_low);
-    set(&mut resources.memory_high, memory_high);
-    set(&mut resources.memory_max, memory_max);
-    set(&mut resources.memory_swap_max, memory_swap_max);
-    set(&mut resources.tasks_max, tasks_max);
-    resources.cpu_quota_us_per_s = match cpu_quota_us_per_s {
-        Some(0) => None,
-        other => other.or(resources.cpu_quota_us_per_s),
+/// The shore has written what was asked for, or the kernel did not take it.
+pub(super) fn on_limits_changed(
+    question: Question,
+    refused: Option<(&'static str, Fault)>,
+    out: &mut Outbox,
+) {
+    let response = match refused {
+        None => Response::Done(Answer::Ok),
+        Some((file, fault)) => {
+            let why = std::io::Error::from_raw_os_error(i32::from(fault.errno));
+            let text = format!("the kernel does not take this for {file}: {why}");
+            Response::refused(RefusalKind::Failed, text)
+        }
     };
-    resources.cpu_weight = cpu_weight.or(resources.cpu_weight);
-    resources.io_weight = io_weight.or(resources.io_weight);
+    reply(question, response, out);
 }

@@ -129,7 +129,8 @@ impl Node {
     }
 
     fn define(&mut self, reply: LoadReply, now: Duration, out: &mut Outbox) {
-        let LoadReply { mut loaded, stamps, settings } = reply;
+        let LoadReply { mut loaded, stamps, settings, hostname } = reply;
+        self.facts.units.hostname = hostname;
         self.on_settings(settings, out);
         units::load::share_names(&mut loaded.specs);
         for remark in &loaded.diagnostics {

@@ -229,6 +229,9 @@ impl Node {
             }
             Event::DescriptorGone { unit, number } => self.on_descriptor_gone(unit, number),
             Event::GuestExited { ticket, status } => self.on_guest_exited(ticket, status, out),
+            Event::LimitsChanged { client, id, refused } => {
+                limiting::on_limits_changed(Question { client, id }, refused, out);
+            }
             Event::Connected { client, peer } => self.on_connected(client, peer),
             Event::Asked { client, id, request, descriptors } => {
                 let question = Question { client, id };

@@ -232,6 +232,7 @@ impl Node {
             | Event::KernelWrote { .. }
             | Event::DescriptorGone { .. }
             | Event::GuestExited { .. }
+            | Event::LimitsChanged { .. }
             | Event::Connected { .. }
             | Event::Interrupted { .. }
             | Event::Left { .. }

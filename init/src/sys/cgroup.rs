@@ -1,13 +1,14 @@
 //! Control groups (v2): the tree `units/NAME:RUN`, its limits and its ends.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
-use units::resources::{Amount, Resources};
+use units::resources::Resources;
 
 use crate::paths::GROUP_ROOT;
+use crate::sys::limit;
 
 /// Makes the group of all units and hands every controller on to the groups in it.
 ///
@@ -39,7 +40,7 @@ pub(crate) fn create(name: &str, resources: &Resources) -> io::Result<OwnedFd> {
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, &*path, flags, Mode::empty())?;
-    limit(std::os::fd::AsFd::as_fd(&directory), resources)?;
+    limit::write_new(directory.as_fd(), resources)?;
     Ok(directory)
 }
 
@@ -54,66 +55,6 @@ pub(crate) fn names() -> Vec<String> {
     let entries = std::fs::read_dir(format!("{GROUP_ROOT}/units")).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     directories.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
-/// Writes the limits. A controller that the kernel lacks is no failure unless a limit needs it.
-pub(crate) fn limit(directory: BorrowedFd<'_>, resources: &Resources) -> io::Result<()> {
-    let amounts = [
-        ("memory.min", resources.memory_min),
-        ("memory.low", resources.memory_low),
-        ("memory.high", resources.memory_high),
-        ("memory.max", resources.memory_max),
-        ("memory.swap.max", resources.memory_swap_max),
-        ("memory.zswap.max", resources.memory_zswap_max),
-        ("pids.max", resources.tasks_max),
-    ];
-    for (file, amount) in amounts {
-        if let Some(amount) = amount {
-            write_file(directory, file, &text(file, amount))?;
-        }
-    }
-    if let Some(weight) = resources.cpu_weight {
-        match weight {
-            0 => write_file(directory, "cpu.idle", "1")?,
-            weight => write_file(directory, "cpu.weight", &weight.to_string())?,
-        }
-    }
-    if let Some(quota) = resources.cpu_quota_us_per_s {
-        let period = resources.cpu_period_us.unwrap_or(100_000);
-        let share = quota.saturating_mul(period) / 1_000_000;
-        write_file(directory, "cpu.max", &format!("{} {period}", share.max(1000)))?;
-    }
-    if let Some(cpus) = &resources.cpus {
-        write_file(directory, "cpuset.cpus", cpus)?;
-    }
-    if let Some(nodes) = &resources.memory_nodes {
-        write_file(directory, "cpuset.mems", nodes)?;
-    }
-    if let Some(weight) = resources.io_weight {
-        write_file(directory, "io.weight", &weight.to_string())?;
-    }
-    Ok(())
-}
-
-fn text(file: &str, amount: Amount) -> String {
-    match amount {
-        Amount::Absolute(number) => number.to_string(),
-        Amount::Unlimited => "max".to_owned(),
-        Amount::Share(parts) => {
-            let total = if file == "pids.max" { pids_total() } else { memory_total() };
-            (total / 10_000 * u64::from(parts)).to_string()
-        }
-    }
-}
-
-fn memory_total() -> u64 {
-    let info = rustix::system::sysinfo();
-    info.totalram.saturating_mul(u64::from(info.mem_unit.max(1)))
-}
-
-fn pids_total() -> u64 {
-    let text = crate::sys::files::read_text("/proc/sys/kernel/pid_max").unwrap_or_default();
-    text.parse().unwrap_or(32_768)
 }
 
 /// Kills every process of the group and of the groups below it.

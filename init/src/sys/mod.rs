@@ -19,6 +19,7 @@ pub mod uevent;
 pub mod watchdog;
 pub mod worker;
 
+mod block_device;
 mod call;
 mod client;
 mod clock;
@@ -26,6 +27,7 @@ mod groups;
 mod holdings;
 mod input;
 mod keeping;
+mod limit;
 mod listen;
 mod logs;
 mod notify;

@@ -15,7 +15,6 @@ use units::triggers::Socket;
 
 use crate::node::action::Action;
 use crate::node::event::{Event, Fault, Stream, WorkerFault};
-use crate::sys::cgroup;
 use crate::sys::holdings::{OutputPipe, output_pipe};
 use crate::sys::listen;
 use crate::sys::processes::{Owner, Process};
@@ -23,8 +22,9 @@ use crate::sys::run::Shore;
 use crate::sys::sources::Source;
 use crate::sys::spawn::{self, Spawned, Stdio};
 use crate::sys::workers::{self, Worker};
+use crate::sys::{cgroup, limit};
 use crate::vault::{Intent, Role as Keepsake};
-use crate::wire::Response;
+use crate::wire::{Limits, Response};
 
 /// What an order brought about at once; told when the whole outbox is carried out.
 type FollowUp = Option<Event<'static>>;
@@ -63,6 +63,10 @@ impl Shore {
             }
             Action::AdoptMain { run, pid } => self.adopt_main(run, pid),
             Action::SetLimits { run, resources } => self.set_limits(run, &resources),
+            Action::ChangeLimits { client, id, run, limits } => {
+                let refused = self.change_limits(run, &limits);
+                Some(Event::LimitsChanged { client, id, refused })
+            }
             Action::Listen { ticket, unit, socket } => self.listen(ticket, unit, &socket),
             Action::Watch { unit, on } => self.watch(unit, on),
             Action::Close { unit } => self.close(unit),
@@ -387,11 +391,20 @@ impl Shore {
 
     fn set_limits(&mut self, run: Run, resources: &Resources) -> FollowUp {
         if let Some(group) = self.groups.get(run)
-            && let Err(error) = cgroup::limit(group.directory.as_fd(), resources)
+            && let Err(refused) = limit::write_all(group.directory.as_fd(), resources)
         {
-            self.complain("set the limits of a group", &error);
+            let what = format!("write {} of {}", refused.file, group.name);
+            self.complain(&what, &refused.error);
         }
         None
+    }
+
+    fn change_limits(&self, run: Run, limits: &Limits) -> Option<(&'static str, Fault)> {
+        let Some(group) = self.groups.get(run) else {
+            return Some(("cgroup.procs", fault(&Errno::NOENT.into())));
+        };
+        let refused = limit::write_some(group.directory.as_fd(), limits).err()?;
+        Some((refused.file, fault(&refused.error)))
     }
 
     fn listen(&mut self, ticket: Ticket, unit: UnitId, socket: &Socket) -> FollowUp {

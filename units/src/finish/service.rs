@@ -22,6 +22,8 @@ pub(super) fn finish(mut draft: Draft, hear: &mut HearWhole<'_>) -> Service {
     // Who rules a subtree of its own deals with kills in it as well.
     let oom_policy =
         if draft.resources.delegate { OomPolicy::Continue } else { OomPolicy::default() };
+    let oom_policy = draft.oom_policy.unwrap_or(oom_policy);
+    draft.resources.oom_group = oom_policy == OomPolicy::Kill;
     let mut service = draft.service;
     finish_commands(&mut service.commands, draft.permissions_start_only);
     service.sockets.shrink_to_fit();
@@ -32,7 +34,7 @@ pub(super) fn finish(mut draft: Draft, hear: &mut HearWhole<'_>) -> Service {
         notify_access,
         stopping,
         execution: execution.into(),
-        oom_policy: draft.oom_policy.unwrap_or(oom_policy),
+        oom_policy,
         resources: draft.resources.into(),
         container: draft.container,
         ..service

@@ -184,6 +184,7 @@ impl Supervisor {
         unit.history.restarts = 0;
         if unit.state == State::Failed {
             unit.history.fault = None;
+            unit.history.gave_up = false;
             unit.goal = Goal::Down;
             self.set_state(id, State::Down, "failures forgotten");
             self.forget_if_gone(id);

@@ -130,6 +130,7 @@ impl Supervisor {
         if let (Body::Service(running), Some(wanted)) = (&mut mixed.body, spec.service()) {
             limits_changed = running.resources != wanted.resources;
             running.resources = wanted.resources.clone();
+            running.oom_policy = wanted.oom_policy;
         }
         unit.changed = (mixed != *spec).then_some(spec);
         unit.spec = Rc::new(mixed);

@@ -136,11 +136,15 @@ impl Supervisor {
 
     fn keep(&mut self, unit: UnitId, number: u32, name: Box<str>, poll: bool) {
         let limit = self.unit(unit).service().map_or(0, |service| service.descriptors_max);
-        let kept = &mut self.change(unit).kept;
-        if kept.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+        let keeper = self.change(unit);
+        if keeper.kept.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            // Without a store none was meant to be kept.
+            if limit > 0 && !std::mem::replace(&mut keeper.kept_full_told, true) {
+                self.warn(unit, format!("{limit} descriptors are kept; others are closed"));
+            }
             return self.order(Action::Drop { unit, number });
         }
-        kept.push(Kept { number, name: name.clone() });
+        keeper.kept.push(Kept { number, name: name.clone() });
         self.order(Action::Keep { unit, number, name, poll });
     }
 
@@ -149,6 +153,9 @@ impl Supervisor {
         let dropped: Vec<u32> =
             kept.iter().filter(|kept| unwanted(kept)).map(|kept| kept.number).collect();
         kept.retain(|kept| !unwanted(kept));
+        if !dropped.is_empty() {
+            self.change(id).kept_full_told = false;
+        }
         for number in dropped {
             self.order(Action::Drop { unit: id, number });
         }

@@ -14,6 +14,7 @@ use crate::run::{ExitStatus, UnitId};
 use crate::service::{ExitSet, PreserveMode, Restart, RestartPolicy, Service, Signal, Startup};
 use crate::spec::PowerAction;
 use crate::state::State;
+use crate::text::timespan::format_us;
 use crate::unit::{AskKind, Idle, Part};
 
 /// Where a run leads to.
@@ -44,7 +45,7 @@ impl Supervisor {
             self.rest_at(id, State::Down, "not wanted");
             return self.forget_if_gone(id);
         };
-        let was_failed = self.unit(id).history.fault;
+        let gave_up_before = self.unit(id).history.gave_up;
         let verdict = self.verdict(id, &evidence);
         let cause = self.record_end(id, &evidence, verdict);
         self.release(id, &evidence, verdict);
@@ -54,10 +55,19 @@ impl Supervisor {
             Verdict::Skipped => self.rest_at(id, State::Skipped, &cause),
             Verdict::Failed => self.rest_at(id, State::Failed, &cause),
             Verdict::Waiting => self.come_back(id, State::Waiting, &cause),
-            Verdict::Backoff(until) => self.come_back(id, State::Backoff { until }, &cause),
+            Verdict::Backoff(until) => {
+                let cause = format!("{cause}, next try in {}", self.wait_until(until));
+                self.come_back(id, State::Backoff { until }, &cause);
+            }
         }
-        self.pull_the_levers(id, verdict, was_failed);
+        self.pull_the_levers(id, verdict, gave_up_before);
         self.forget_if_gone(id);
+    }
+
+    /// How long it is until then, for people.
+    fn wait_until(&self, then: Duration) -> String {
+        let wait = then.saturating_sub(self.now);
+        format_us(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX) / 1000 * 1000)
     }
 
     fn verdict(&self, id: UnitId, evidence: &Evidence) -> Verdict {
@@ -121,6 +131,7 @@ impl Supervisor {
         };
         let history = &mut self.change(id).history;
         history.fault = evidence.fault;
+        history.gave_up = verdict == Verdict::Failed;
         history.finished = by_itself && evidence.arrived.is_some() && evidence.fault.is_none();
         cause
     }
@@ -221,15 +232,15 @@ impl Supervisor {
     }
 
     /// What a unit's end starts elsewhere.
-    fn pull_the_levers(&mut self, id: UnitId, verdict: Verdict, before: Option<Fault>) {
+    fn pull_the_levers(&mut self, id: UnitId, verdict: Verdict, gave_up_before: bool) {
         let unit = self.unit(id);
         let (spec, fault) = (unit.spec.clone(), unit.history.fault);
         match verdict {
             Verdict::Failed => {
-                // A start that the limit refused is no new failure of a unit that failed before.
+                // A start that the limit refused is no new failure of a unit that had failed for good.
                 if fault == Some(Fault::StartLimit) {
                     self.power(id, spec.start_limit.action);
-                    if before.is_some() {
+                    if gave_up_before {
                         return;
                     }
                 }

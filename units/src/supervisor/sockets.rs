@@ -103,19 +103,30 @@ impl Supervisor {
             matches!(part, Some(Part::Instance(serving)) if serving.peer == connection.peer)
         });
         let per_source = socket.connections_per_source_max;
-        let full = memory.serving.len() >= limit(socket.connections_max)
-            || (per_source > 0
-                && !connection.peer.is_empty()
-                && from_there.count() >= limit(per_source));
+        if memory.serving.len() >= limit(socket.connections_max) {
+            let why = format!("{} connections are served already", socket.connections_max);
+            return self.turn_away(id, &why);
+        }
+        let counts = per_source > 0 && !connection.peer.is_empty();
+        if counts && from_there.count() >= limit(per_source) {
+            let why = format!("{per_source} connections from {} are served", connection.peer);
+            return self.turn_away(id, &why);
+        }
         let stem = socket.unit.prefix();
         let name = format!("{stem}@{}.{}", connection.instance, UnitKind::Service.suffix());
-        match UnitName::new(&name) {
-            Ok(name) if !full => {
-                self.called(id, name, connection);
-                true
-            }
-            Ok(_) | Err(_) => false,
+        let Ok(name) = UnitName::new(&name) else { return false };
+        self.called(id, name, connection);
+        true
+    }
+
+    /// A connection finds no room. Said once until there was room again: callers are not to fill the log.
+    fn turn_away(&mut self, id: UnitId, why: &str) -> bool {
+        if let Part::Socket(memory) = &mut self.change(id).part
+            && !std::mem::replace(&mut memory.full_told, true)
+        {
+            self.warn(id, format!("{why}; others are hung up on"));
         }
+        false
     }
 
     /// The instance for a connection is defined.
@@ -147,6 +158,7 @@ impl Supervisor {
             && let Part::Socket(memory) = &mut self.change(socket).part
         {
             memory.serving.retain(|instance| *instance != id);
+            memory.full_told = false;
         }
     }
 

@@ -20,14 +20,16 @@ pub const STAMPS: &str = "/state/timers";
 #[must_use]
 pub fn main() -> ExitCode {
     let request = super::request().ok();
-    let Some(LoadRequest { options }) = request.and_then(|bytes| decode(&bytes).ok()) else {
+    let Some(LoadRequest { mut options }) = request.and_then(|bytes| decode(&bytes).ok()) else {
         return super::fail("unreadable request");
     };
+    let hostname: Box<str> = rustix::system::uname().nodename().to_string_lossy().into();
+    options.facts.hostname.clone_from(&hostname);
     let files = read_all(&options);
     let loaded = units::load::load(&files, &options);
     let (config, _) = configuration::read();
     let settings = Settings::of(&config, configuration::group_number(&config.access.readers));
-    super::answer(&encode(&LoadReply { loaded, stamps: read_stamps(), settings }))
+    super::answer(&encode(&LoadReply { loaded, stamps: read_stamps(), settings, hostname }))
 }
 
 /// Every unit file of the machine, those of the release included.
