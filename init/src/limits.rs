@@ -153,3 +153,27 @@ pub const STORE_FILE_BYTES_MAX: u64 = 16 << 30;
 pub const ARRIVED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a client may send ahead, for a call and for a connection.
 pub const WINDOW_BYTES: u32 = 256 * 1024;
+/// What one watch stream may say in a turn, and before that has left.
+pub const WATCH_BYTES_PER_TURN_MAX: usize = 64 * 1024;
+/// How often watches that want it hear that nothing happened (etcd: 10 minutes).
+pub const WATCH_PROGRESS_PERIOD: std::time::Duration = std::time::Duration::from_secs(600);
+/// Questions about leases that wait for the leader's answer.
+pub const FORWARDED_MAX: usize = 10_000;
+/// How long they wait.
+pub const FORWARDED_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Piece of a snapshot that a client saves.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 64 * 1024;
+/// How long a token is good for.
+pub const TOKEN_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// Longest name of a user.
+pub const USER_NAME_BYTES_MAX: usize = 1024;
+/// Passwords that wait to be hashed or compared.
+pub const PASSWORDS_WAITING_MAX: usize = 256;
+/// Connections that other members made.
+pub const PEER_CONNECTIONS_MAX: usize = 256;
+/// Largest frame between members.
+pub const PEER_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What waits for one member; more is lost.
+pub const PEER_QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How often a member that cannot be reached is called at most.
+pub const PEER_RETRY: std::time::Duration = std::time::Duration::from_millis(200);

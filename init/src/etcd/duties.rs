@@ -7,19 +7,26 @@ use kv::command::Change;
 use kv::reply::{Answer, Happened, Reply};
 use kv::store::LeaseClock;
 
+use super::identity::Identity;
 use super::node::{Node, Waiting};
 use super::{Moment, Order};
-use crate::limits::{TIDY_CHANGES_MAX, TIDY_PERIOD};
+use crate::limits::{TIDY_CHANGES_MAX, TIDY_PERIOD, WATCH_PROGRESS_PERIOD};
 
 /// What is to be done when.
 #[derive(Debug, Default)]
 pub(super) struct Duties {
     /// To look after space again. Nothing while nothing changes.
     look: Option<Duration>,
+    /// The last index when it was looked at.
+    seen: u64,
     /// The store has garbage.
     garbage: bool,
     /// The name was told, and is on its way.
     published: bool,
+    /// Members may have gone whose names are still known.
+    leftovers: bool,
+    /// Watches that hear from time to time how far they are: when next.
+    progress: Option<Duration>,
 }
 
 impl Duties {
@@ -27,10 +34,19 @@ impl Duties {
         self.look.get_or_insert(now + TIDY_PERIOD);
     }
 
+    pub(super) fn members_changed(&mut self) {
+        self.leftovers = true;
+    }
+
+    /// One of our own changes was refused. What is not proposed again by itself is to be told again.
+    pub(super) fn refused(&mut self) {
+        (self.published, self.leftovers) = (false, true);
+    }
+
     pub(super) fn deadline(&self, clock: &LeaseClock) -> Option<Duration> {
         let lease = clock.next_ms().map(Duration::from_millis);
         let garbage = self.garbage.then_some(Duration::ZERO);
-        [self.look, lease, garbage].into_iter().flatten().min()
+        [self.look, lease, garbage, self.progress].into_iter().flatten().min()
     }
 }
 
@@ -42,6 +58,14 @@ pub(super) fn clock_ms(moment: Moment) -> u64 {
 impl Node {
     /// To be called once in each turn, after its facts.
     pub fn do_duties(&mut self, moment: Moment, out: &mut Vec<Order>) {
+        if self.duties.seen != self.replica.applied() {
+            self.duties.seen = self.replica.applied();
+            self.duties.applied(moment.now);
+        }
+        self.talk_of_progress(moment);
+        self.talk(moment, out);
+        self.look_at_moves(moment, out);
+        self.expire_forwarded(moment, out);
         self.duties.garbage = self.replica.machine_mut().tidy(TIDY_CHANGES_MAX);
         self.publish(moment, out);
         if !self.replica.leads() {
@@ -53,6 +77,7 @@ impl Node {
                 self.submit(None, change, Waiting::Own, moment, out);
             }
         }
+        self.clear_leftovers(moment, out);
         if self.duties.look.is_some_and(|at| at <= moment.now) {
             self.look_after_space(moment, out);
         }
@@ -99,14 +124,45 @@ impl Node {
         }
     }
 
-    /// One of our own changes was refused: some are tried again.
-    pub(super) fn on_own_refused(&mut self) {
-        self.duties.published = false;
+    /// Who the member with these addresses is, if it was added.
+    pub fn invited(&self, peer_urls: &[String]) -> Option<Identity> {
+        let mut present = self.replica.members().present.values();
+        let found =
+            present.find(|member| member.peer_urls.iter().any(|url| peer_urls.contains(url)))?;
+        Some(Identity { member: found.id, cluster: self.settings.replica.cluster })
+    }
+
+    /// What removed members told of themselves goes, too.
+    fn clear_leftovers(&mut self, moment: Moment, out: &mut Vec<Order>) {
+        if !std::mem::take(&mut self.duties.leftovers) {
+            return;
+        }
+        let present = &self.replica.members().present;
+        let told = self.replica.machine().published().keys().copied();
+        let gone: Vec<u64> = told.filter(|member| !present.contains_key(member)).collect();
+        for member in gone {
+            self.submit(None, Change::Unpublish { member }, Waiting::Own, moment, out);
+        }
+    }
+
+    /// Now and then, watches that want it hear that nothing happened.
+    fn talk_of_progress(&mut self, moment: Moment) {
+        if self.watching.is_empty() {
+            self.duties.progress = None;
+            return;
+        }
+        let due = *self.duties.progress.get_or_insert(moment.now + WATCH_PROGRESS_PERIOD);
+        if due <= moment.now {
+            self.duties.progress = Some(moment.now + WATCH_PROGRESS_PERIOD);
+            let header = self.header();
+            self.watching.on_progress_due(self.replica.machine(), &header);
+        }
     }
 
     pub(super) fn on_leader(&mut self, _leader: u64, moment: Moment, out: &mut Vec<Order>) {
         self.clock.stop();
         self.duties.published = false;
+        self.duties.members_changed();
         if self.replica.leads() {
             self.duties.applied(moment.now);
             self.submit(None, Change::LeaseEra, Waiting::Own, moment, out);
@@ -115,5 +171,8 @@ impl Node {
 
     pub(super) fn on_happened(&mut self, happened: &Happened, moment: Moment) {
         self.clock.on_happened(happened, clock_ms(moment));
+        if let Happened::WatchReady(id) = happened {
+            self.watching.on_ready(*id);
+        }
     }
 }

@@ -1,7 +1,13 @@
 //! The key service: ranges, puts, deletions, transactions, compaction.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the node gives this room its own methods only"
+)]
+
 use kv::command::{Change, TxnRequest, User};
 use kv::etcd::message as etcd;
+use kv::etcd::method::Method;
 use kv::etcd::status::Status;
 use kv::etcd::{ask, tell};
 use kv::read::RangeRequest;
@@ -9,7 +15,6 @@ use kv::replica::Event;
 use kv::store::{check_change, check_range, is_read_only};
 use prost::Message;
 
-use super::method::Method;
 use super::node::{Node, Waiting};
 use super::{Call, Moment, Order};
 
@@ -20,6 +25,8 @@ pub(super) enum Read {
     Range(Option<User>, RangeRequest),
     /// By a transaction that changes nothing.
     Txn(Option<User>, TxnRequest),
+    /// Of the members.
+    Members,
 }
 
 /// Reads a message.
@@ -67,7 +74,7 @@ impl Node {
         let stale = asked.serializable;
         let range = ask::range(asked)?;
         check_range(&range)?;
-        let read = Read::Range(self.who(call)?, range);
+        let read = Read::Range(self.who(call, moment)?, range);
         if stale {
             self.answer_read(call, read, out);
         } else {
@@ -92,7 +99,7 @@ impl Node {
         let change = Change::Txn(txn);
         check_change(&change)?;
         let Change::Txn(txn) = change else { return Ok(()) };
-        let read = Read::Txn(self.who(call)?, txn);
+        let read = Read::Txn(self.who(call, moment)?, txn);
         if stale {
             self.answer_read(call, read, out);
         } else {
@@ -101,7 +108,13 @@ impl Node {
         Ok(())
     }
 
-    fn read_later(&mut self, call: Call, read: Read, moment: Moment, out: &mut Vec<Order>) {
+    pub(super) fn read_later(
+        &mut self,
+        call: Call,
+        read: Read,
+        moment: Moment,
+        out: &mut Vec<Order>,
+    ) {
         let ticket = self.await_answer(Waiting::Read(call, read));
         self.tell_replica(Event::ReadAsked { ticket }, moment, out);
     }
@@ -118,6 +131,7 @@ impl Node {
                 Ok(found) => self.reply(call, &tell::txn(found, &header), out),
                 Err(why) => self.end(call, Some(why.into()), out),
             },
+            Read::Members => self.answer_list(call, out),
         }
     }
 }

@@ -3,13 +3,17 @@
 
 pub mod flags;
 pub mod identity;
-pub mod method;
 pub mod node;
 pub mod url;
 
 mod answer;
+mod auth;
+mod cluster;
 mod duties;
 mod keys;
+mod leases;
+mod maintenance;
+mod streams;
 
 use std::time::Duration;
 
@@ -67,6 +71,27 @@ pub enum Fact {
         /// Which.
         call: Call,
     },
+    /// A password was hashed; or it cannot be.
+    Hashed {
+        /// For whom.
+        call: Call,
+        /// The hash.
+        hash: Option<String>,
+    },
+    /// A password was compared with a hash.
+    Checked {
+        /// For whom.
+        call: Call,
+        /// It is the right one.
+        fits: bool,
+    },
+    /// Another member said something that is not for the replica.
+    Word {
+        /// Who.
+        from: u64,
+        /// What.
+        word: Vec<u8>,
+    },
     /// Something for the replica.
     Replica(Event),
 }
@@ -87,6 +112,38 @@ pub enum Order {
         call: Call,
         /// Why, if it did not go well.
         status: Option<Status>,
+    },
+    /// Do not read on in a call, or do.
+    Pause {
+        /// Which.
+        call: Call,
+        /// Do not.
+        paused: bool,
+    },
+    /// Make the hash of a password, with a salt that nobody can guess. Answered by `Hashed`.
+    HashPassword {
+        /// For whom.
+        call: Call,
+        /// The password.
+        password: String,
+        /// What the hash is to cost.
+        cost: u32,
+    },
+    /// Compare a password with a hash. Answered by `Checked`.
+    CheckPassword {
+        /// For whom.
+        call: Call,
+        /// The password.
+        password: String,
+        /// The hash.
+        hash: String,
+    },
+    /// Say something to another member that is not for its replica. It may be lost.
+    Word {
+        /// To whom.
+        peer: u64,
+        /// What.
+        word: Vec<u8>,
     },
     /// Something for the disk. Its `Write` and `Snapshot…` are answered by an [`Event`].
     Disk(Box<Action<Reply>>),

@@ -1,17 +1,24 @@
 //! The node: which call goes to the replica, and what its answers mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use kv::command::{Change, Command, User};
 use kv::error::Error;
+use kv::etcd::method::Method;
 use kv::etcd::status::{Status, of_refusal};
 use kv::etcd::tell::Header;
+use kv::etcd::watching::WatchStreams;
 use kv::replica::{Action, Config, Event, Files, Out, Refusal, Replica, Start, Ticket};
 use kv::reply::Reply;
 use kv::store::{Chores, LeaseClock, Retention, Store, check_change};
 use kv::wal::Bad;
 
-use super::method::{Method, method};
+use super::auth::Tokens;
+use super::cluster::Moving;
+use super::duties::Duties;
+use super::leases::Forwarded;
+use super::maintenance::Saving;
 use super::{Call, Fact, Moment, Order};
 use crate::limits::CALLS_MAX;
 
@@ -22,18 +29,33 @@ pub struct Settings {
     pub replica: Config,
     /// What this member is called.
     pub name: String,
+    /// What the numbers of added members are drawn from.
+    pub cluster_token: String,
     /// Where clients reach it.
     pub client_urls: Vec<String>,
     /// Bytes that keys and history may have.
     pub quota_bytes: u64,
     /// When history is forgotten.
     pub retention: Retention,
+    /// What hashes of passwords cost.
+    pub bcrypt_cost: u32,
+    /// The version that clients are told.
+    pub version: &'static str,
 }
 
 /// A call that has not ended.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) method: Method,
+    pub(super) token: Option<String>,
+    /// What was said has not left yet: there is no room for more.
+    pub(super) busy: bool,
+    /// The client has no more to say.
+    pub(super) finished: bool,
+    /// What the client said and is not looked at before it listens.
+    pub(super) held: VecDeque<Vec<u8>>,
+    /// A snapshot on its way.
+    pub(super) saving: Option<Saving>,
 }
 
 /// What an answer of the replica is for.
@@ -43,6 +65,8 @@ pub(super) enum Waiting {
     Change(Call),
     /// A read that a client asked for.
     Read(Call, super::keys::Read),
+    /// A change of members that a client asked for; it may be told of a new one.
+    Members(Call, Option<u64>),
     /// A change of our own.
     Own,
 }
@@ -55,9 +79,13 @@ pub struct Node {
     pub(super) chores: Chores,
     pub(super) clock: LeaseClock,
     pub(super) calls: BTreeMap<Call, Open>,
+    pub(super) watching: WatchStreams,
+    pub(super) tokens: Tokens,
+    pub(super) forwarded: Forwarded,
+    pub(super) moving: Vec<Moving>,
     waiting: BTreeMap<Ticket, Waiting>,
     next_ticket: u64,
-    pub(super) duties: super::duties::Duties,
+    pub(super) duties: Duties,
 }
 
 impl Node {
@@ -83,9 +111,13 @@ impl Node {
             chores,
             clock: LeaseClock::new(),
             calls: BTreeMap::new(),
+            watching: WatchStreams::new(),
+            tokens: Tokens::default(),
+            forwarded: Forwarded::default(),
+            moving: Vec::new(),
             waiting: BTreeMap::new(),
             next_ticket: 0,
-            duties: super::duties::Duties::default(),
+            duties: Duties::default(),
         };
         node.take(first, moment, out);
         Ok(node)
@@ -94,17 +126,26 @@ impl Node {
     /// Takes in one fact. Its orders are to be carried out before the next.
     pub fn step(&mut self, fact: Fact, moment: Moment, out: &mut Vec<Order>) {
         match fact {
-            Fact::Opened { call, path, token: _ } => self.on_opened(call, &path, out),
-            Fact::Said { call, message } => self.on_said(call, &message, moment, out),
-            Fact::Finished { .. } | Fact::Sent { .. } => {}
-            Fact::Gone { call } => drop(self.calls.remove(&call)),
+            Fact::Opened { call, path, token } => self.on_opened(call, &path, token, out),
+            Fact::Said { call, message } => self.on_said(call, message, moment, out),
+            Fact::Finished { call } => self.on_finished(call, out),
+            Fact::Sent { call } => self.on_sent(call, moment, out),
+            Fact::Gone { call } => self.forget(call),
+            Fact::Hashed { call, hash } => self.on_hashed(call, hash, moment, out),
+            Fact::Checked { call, fits } => self.on_checked(call, fits, moment, out),
+            Fact::Word { from, word } => self.on_word(from, &word, moment, out),
             Fact::Replica(event) => self.tell_replica(event, moment, out),
         }
     }
 
     /// When to be called again at the latest, if nothing happens.
-    pub fn deadline(&self) -> Option<std::time::Duration> {
-        [self.replica.deadline(), self.duties.deadline(&self.clock)].into_iter().flatten().min()
+    pub fn deadline(&self) -> Option<Duration> {
+        let talks = self.wants_to_talk().then_some(Duration::ZERO);
+        let moves = self.moving.iter().map(|moving| moving.until).min();
+        let duties = self.duties.deadline(&self.clock);
+        let forwarded = self.forwarded.deadline();
+        let all = [self.replica.deadline(), duties, talks, moves, forwarded];
+        all.into_iter().flatten().min()
     }
 
     /// The replica, to look at.
@@ -112,32 +153,110 @@ impl Node {
         &self.replica
     }
 
-    fn on_opened(&mut self, call: Call, path: &str, out: &mut Vec<Order>) {
+    fn on_opened(&mut self, call: Call, path: &str, token: Option<String>, out: &mut Vec<Order>) {
         if self.calls.len() >= CALLS_MAX {
             let status = Some(Error::TooManyRequests.into());
             return out.push(Order::End { call, status });
         }
-        match method(path) {
-            Ok(method) => drop(self.calls.insert(call, Open { method })),
-            Err(status) => out.push(Order::End { call, status: Some(status) }),
+        let Some(method) = Method::of_path(path) else {
+            let bare = path.strip_prefix('/').unwrap_or(path);
+            let (service, name) = bare.split_once('/').unwrap_or((bare, ""));
+            let status = Some(Status::unknown_call(service, name));
+            return out.push(Order::End { call, status });
+        };
+        let open = Open {
+            method,
+            token,
+            busy: false,
+            finished: false,
+            held: VecDeque::new(),
+            saving: None,
+        };
+        self.calls.insert(call, open);
+        if method == Method::Watch
+            && let Err(status) = self.open_watch(call)
+        {
+            self.end(call, Some(status), out);
         }
     }
 
-    fn on_said(&mut self, call: Call, message: &[u8], moment: Moment, out: &mut Vec<Order>) {
+    fn on_said(&mut self, call: Call, message: Vec<u8>, moment: Moment, out: &mut Vec<Order>) {
         let Some(open) = self.calls.get(&call) else { return };
-        let done = match open.method {
-            Method::Range | Method::Put | Method::DeleteRange | Method::Txn | Method::Compact => {
-                self.on_keys(open.method, call, message, moment, out)
-            }
-        };
+        let method = open.method;
+        let done = self.dispatch(method, call, message, moment, out);
         if let Err(status) = done {
             self.end(call, Some(status), out);
         }
     }
 
-    /// Who makes a call.
-    pub(super) fn who(&self, _call: Call) -> Result<Option<User>, Error> {
-        Ok(None)
+    fn dispatch(
+        &mut self,
+        method: Method,
+        call: Call,
+        message: Vec<u8>,
+        moment: Moment,
+        out: &mut Vec<Order>,
+    ) -> Result<(), Status> {
+        use Method as M;
+        match method {
+            M::Range | M::Put | M::DeleteRange | M::Txn | M::Compact => {
+                self.on_keys(method, call, &message, moment, out)
+            }
+            M::Watch => self.on_watch(call, message, moment, out),
+            M::LeaseGrant
+            | M::LeaseRevoke
+            | M::LeaseKeepAlive
+            | M::LeaseTimeToLive
+            | M::LeaseLeases => self.on_lease(method, call, &message, moment, out),
+            M::MemberAdd
+            | M::MemberRemove
+            | M::MemberUpdate
+            | M::MemberList
+            | M::MemberPromote
+            | M::MoveLeader => self.on_cluster(method, call, &message, moment, out),
+            M::Alarm
+            | M::Status
+            | M::Defragment
+            | M::Hash
+            | M::HashKv
+            | M::Snapshot
+            | M::Downgrade => self.on_maintenance(method, call, &message, moment, out),
+            M::AuthEnable
+            | M::AuthDisable
+            | M::AuthStatus
+            | M::Authenticate
+            | M::UserAdd
+            | M::UserGet
+            | M::UserList
+            | M::UserDelete
+            | M::UserChangePassword
+            | M::UserGrantRole
+            | M::UserRevokeRole
+            | M::RoleAdd
+            | M::RoleGet
+            | M::RoleList
+            | M::RoleDelete
+            | M::RoleGrantPermission
+            | M::RoleRevokePermission => self.on_auth(method, call, &message, moment, out),
+            M::Lock
+            | M::Unlock
+            | M::Campaign
+            | M::Proclaim
+            | M::Leader
+            | M::Observe
+            | M::Resign => Err(unknown(method)),
+        }
+    }
+
+    /// A call is over without having been ended.
+    pub(super) fn forget(&mut self, call: Call) {
+        let Some(open) = self.calls.remove(&call) else { return };
+        if open.method == Method::Watch {
+            self.watching.close(call.0, self.replica.machine_mut());
+        }
+        if let Some(saving) = open.saving {
+            saving.stop(self.replica.machine_mut());
+        }
     }
 
     /// Proposes a change that a client asked for.
@@ -148,7 +267,7 @@ impl Node {
         moment: Moment,
         out: &mut Vec<Order>,
     ) -> Result<(), Status> {
-        let who = self.who(call)?;
+        let who = self.who(call, moment)?;
         check_change(&change)?;
         self.chores.admit(self.replica.machine(), &change)?;
         self.submit(who, change, Waiting::Change(call), moment, out);
@@ -201,34 +320,40 @@ impl Node {
             | Action::SnapshotRemove { .. } => out.push(Order::Disk(Box::new(action))),
             Action::Send { peer, bytes } => out.push(Order::Send { peer, bytes }),
             Action::Applied { ticket, reply, .. } => self.on_applied(ticket, reply, moment, out),
-            Action::Changed { ticket } => drop(self.waiting.remove(&ticket)),
+            Action::Changed { ticket } => {
+                if let Some(Waiting::Members(call, added)) = self.waiting.remove(&ticket) {
+                    self.answer_members(call, added, out);
+                }
+            }
             Action::ReadReady { ticket } => {
                 if let Some(Waiting::Read(call, read)) = self.waiting.remove(&ticket) {
                     self.answer_read(call, read, out);
                 }
             }
             Action::Refused { ticket, why } => self.on_refused(ticket, why, out),
-            Action::Members(members) => out.push(Order::Members(members)),
+            Action::Members(members) => {
+                self.duties.members_changed();
+                out.push(Order::Members(members));
+            }
             Action::Leader { leader, .. } => self.on_leader(leader, moment, out),
             Action::Broken { why } => out.push(Order::Note(why)),
         }
     }
 
     fn on_applied(&mut self, ticket: Ticket, reply: Reply, moment: Moment, out: &mut Vec<Order>) {
-        self.duties.applied(moment.now);
         match self.waiting.remove(&ticket) {
             Some(Waiting::Change(call)) => self.answer_change(call, reply, out),
             Some(Waiting::Own) => self.on_own(&reply, moment),
-            Some(Waiting::Read(..)) | None => {}
+            Some(Waiting::Read(..) | Waiting::Members(..)) | None => {}
         }
     }
 
     fn on_refused(&mut self, ticket: Ticket, why: Refusal, out: &mut Vec<Order>) {
         match self.waiting.remove(&ticket) {
-            Some(Waiting::Change(call) | Waiting::Read(call, _)) => {
+            Some(Waiting::Change(call) | Waiting::Read(call, _) | Waiting::Members(call, _)) => {
                 self.end(call, Some(of_refusal(why).into()), out);
             }
-            Some(Waiting::Own) => self.on_own_refused(),
+            Some(Waiting::Own) => self.duties.refused(),
             None => {}
         }
     }
@@ -243,6 +368,11 @@ impl Node {
         }
     }
 
+    /// The header of an answer that no change made.
+    pub(super) fn header_now(&self) -> Option<Header> {
+        kv::etcd::tell::header(&self.header(), self.replica.machine().revision())
+    }
+
     /// Says something in a call.
     pub(super) fn say(&self, call: Call, message: &impl prost::Message, out: &mut Vec<Order>) {
         if self.calls.contains_key(&call) {
@@ -252,7 +382,8 @@ impl Node {
 
     /// Ends a call.
     pub(super) fn end(&mut self, call: Call, status: Option<Status>, out: &mut Vec<Order>) {
-        if self.calls.remove(&call).is_some() {
+        if self.calls.contains_key(&call) {
+            self.forget(call);
             out.push(Order::End { call, status });
         }
     }
@@ -267,4 +398,11 @@ impl Node {
         self.say(call, message, out);
         self.end(call, None, out);
     }
+}
+
+/// A call that this release does not have.
+pub(super) fn unknown(method: Method) -> Status {
+    let path = method.path();
+    let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or((path, ""));
+    Status::unknown_call(service, name)
 }

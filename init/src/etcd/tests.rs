@@ -25,7 +25,9 @@ pub(super) struct Bench {
     due: Vec<Action<kv::reply::Reply>>,
     pub(super) said: BTreeMap<Call, Vec<Vec<u8>>>,
     pub(super) ended: BTreeMap<Call, Option<Status>>,
+    pub(super) paused: BTreeMap<Call, bool>,
     pub(super) moment: Moment,
+    pub(super) token: Option<String>,
     nonce: u64,
     calls: u64,
 }
@@ -49,6 +51,9 @@ impl Bench {
         let settings = Settings {
             replica,
             name: "a".into(),
+            cluster_token: "t".into(),
+            bcrypt_cost: 4,
+            version: "3.4.23",
             client_urls: vec!["http://127.0.0.1:2379".into()],
             quota_bytes: 1 << 30,
             retention: Retention::Revisions(20_000),
@@ -80,7 +85,16 @@ impl Bench {
                 Order::Say { call, message } => self.said.entry(call).or_default().push(message),
                 Order::End { call, status } => drop(self.ended.insert(call, status)),
                 Order::Disk(order) => self.due.push(*order),
-                Order::Send { .. } | Order::Members(_) => {}
+                Order::Send { .. } | Order::Members(_) | Order::Word { .. } => {}
+                Order::Pause { call, paused } => drop(self.paused.insert(call, paused)),
+                Order::HashPassword { call, password, cost } => {
+                    let hash = kv::password::hash(&password, cost, [7; 16]).ok();
+                    self.step(Fact::Hashed { call, hash });
+                }
+                Order::CheckPassword { call, password, hash } => {
+                    let fits = kv::password::fits(&password, &hash);
+                    self.step(Fact::Checked { call, fits });
+                }
                 Order::Note(text) => panic!("{text}"),
             }
         }
@@ -113,7 +127,8 @@ impl Bench {
     pub(super) fn open(&mut self, path: &str) -> Call {
         self.calls += 1;
         let call = Call(self.calls);
-        self.step(Fact::Opened { call, path: path.into(), token: None });
+        let token = self.token.clone();
+        self.step(Fact::Opened { call, path: path.into(), token });
         call
     }
 
@@ -185,7 +200,7 @@ fn what_is_no_call_is_refused() {
     for (path, text) in [
         ("/etcdserverpb.KV/Steal", "unknown method Steal for service etcdserverpb.KV"),
         ("/nowhere/Steal", "unknown method Steal for service nowhere"),
-        ("nonsense", "unknown method  for service "),
+        ("nonsense", "unknown method  for service nonsense"),
     ] {
         let status = bench.ask::<etcd::HeaderResponse>(path, &nothing).unwrap_err();
         assert_eq!((status.code, status.text.as_ref()), (12, text));
@@ -215,4 +230,135 @@ fn a_member_at_rest_sleeps() {
     bench.put("a", "1");
     bench.advance(Duration::from_secs(2));
     assert_eq!(bench.node().deadline(), None);
+}
+
+fn watch(key: &str) -> etcd::WatchRequest {
+    let asked = etcd::WatchCreateRequest { key: key.into(), ..Default::default() };
+    etcd::WatchRequest { request_union: Some(etcd::WatchAsked::CreateRequest(asked)) }
+}
+
+#[test]
+fn a_watch_hears_of_what_is_durable_when_there_is_room() {
+    let mut bench = Bench::new();
+    let call = bench.open("/etcdserverpb.Watch/Watch");
+    bench.say(call, &watch("a"));
+    let said: Vec<etcd::WatchResponse> = bench.hear(call);
+    assert!(said[0].created);
+    bench.put("a", "1");
+    assert!(bench.hear::<etcd::WatchResponse>(call).is_empty(), "what was said has not left");
+    bench.put("a", "2");
+    bench.step(Fact::Sent { call });
+    let said: Vec<etcd::WatchResponse> = bench.hear(call);
+    assert_eq!(said.iter().map(|said| said.events.len()).sum::<usize>(), 2);
+    bench.step(Fact::Finished { call });
+    assert_eq!(bench.ended[&call], None);
+    assert_eq!(bench.node().replica().machine().watch_count(), 0);
+}
+
+#[test]
+fn a_client_that_does_not_listen_is_not_listened_to() {
+    let mut bench = Bench::new();
+    let call = bench.open("/etcdserverpb.Watch/Watch");
+    for _ in 0..1000 {
+        bench.say(call, &watch("a"));
+    }
+    assert_eq!(bench.paused.get(&call), Some(&true));
+    assert!(bench.node().replica().machine().watch_count() < 200);
+    let mut created = 0;
+    while bench.paused.get(&call) == Some(&true) || created < 1000 {
+        bench.step(Fact::Sent { call });
+        created += bench.hear::<etcd::WatchResponse>(call).len();
+    }
+    assert_eq!(created, 1000);
+    bench.step(Fact::Gone { call });
+    assert_eq!(bench.node().replica().machine().watch_count(), 0);
+}
+
+#[test]
+fn a_lease_ends_when_nobody_keeps_it_alive() {
+    let mut bench = Bench::new();
+    let grant = etcd::LeaseGrantRequest { ttl: 1, id: 7 };
+    let granted: etcd::LeaseGrantResponse =
+        bench.ask("/etcdserverpb.Lease/LeaseGrant", &grant).unwrap();
+    assert_eq!((granted.id, granted.ttl), (7, 2), "the least is one and a half elections");
+    let put = etcd::PutRequest { key: b"l".to_vec(), lease: 7, ..Default::default() };
+    let _: etcd::PutResponse = bench.ask("/etcdserverpb.KV/Put", &put).unwrap();
+    let alive = bench.open("/etcdserverpb.Lease/LeaseKeepAlive");
+    for _ in 0..5 {
+        bench.advance(Duration::from_millis(1500));
+        bench.say(alive, &etcd::LeaseKeepAliveRequest { id: 7 });
+        let kept: Vec<etcd::LeaseKeepAliveResponse> = bench.hear(alive);
+        assert_eq!(kept[0].ttl, 2);
+    }
+    let time = etcd::LeaseTimeToLiveRequest { id: 7, keys: true };
+    let told: etcd::LeaseTimeToLiveResponse =
+        bench.ask("/etcdserverpb.Lease/LeaseTimeToLive", &time).unwrap();
+    assert_eq!((told.granted_ttl, told.keys.len()), (2, 1));
+    bench.advance(Duration::from_millis(2100));
+    assert_eq!(bench.get("l"), None);
+    let told: etcd::LeaseTimeToLiveResponse =
+        bench.ask("/etcdserverpb.Lease/LeaseTimeToLive", &time).unwrap();
+    assert_eq!(told.ttl, -1);
+}
+
+#[test]
+fn users_are_asked_for_their_password() {
+    let mut bench = Bench::new();
+    let add = |name: &str| etcd::AuthUserAddRequest {
+        name: name.into(),
+        password: "secret".into(),
+        ..Default::default()
+    };
+    let named = |name: &str| etcd::AuthNameRequest { name: name.into() };
+    for name in ["root", "u"] {
+        let _: etcd::HeaderResponse = bench.ask("/etcdserverpb.Auth/UserAdd", &add(name)).unwrap();
+    }
+    let _: etcd::HeaderResponse = bench.ask("/etcdserverpb.Auth/RoleAdd", &named("root")).unwrap();
+    let grant = etcd::AuthUserRoleRequest { user: "root".into(), role: "root".into() };
+    let _: etcd::HeaderResponse = bench.ask("/etcdserverpb.Auth/UserGrantRole", &grant).unwrap();
+    let nothing = etcd::HeaderResponse::default();
+    let _: etcd::HeaderResponse = bench.ask("/etcdserverpb.Auth/AuthEnable", &nothing).unwrap();
+    let range = etcd::RangeRequest { key: b"a".to_vec(), ..Default::default() };
+    let refused = |bench: &mut Bench| {
+        bench.ask::<etcd::RangeResponse>("/etcdserverpb.KV/Range", &range).unwrap_err().text
+    };
+    assert_eq!(refused(&mut bench), "etcdserver: user name is empty");
+    bench.token = Some("7261.99.ab".into());
+    assert_eq!(refused(&mut bench), "etcdserver: invalid auth token");
+    let login = |bench: &mut Bench, name: &str, password: &str| {
+        let asked = etcd::AuthenticateRequest { name: name.into(), password: password.into() };
+        bench.token = None;
+        bench.ask::<etcd::AuthenticateResponse>("/etcdserverpb.Auth/Authenticate", &asked)
+    };
+    assert!(login(&mut bench, "root", "wrong").is_err());
+    bench.token = Some(login(&mut bench, "u", "secret").unwrap().token);
+    assert_eq!(refused(&mut bench), "etcdserver: permission denied");
+    bench.token = Some(login(&mut bench, "root", "secret").unwrap().token);
+    bench.put("a", "1");
+    assert_eq!(bench.get("a"), Some(b"1".to_vec()));
+    bench.moment.unix_ms += 25 * 3600 * 1000;
+    assert_eq!(refused(&mut bench), "etcdserver: invalid auth token");
+}
+
+#[test]
+fn a_snapshot_comes_piece_by_piece_with_its_digest() {
+    use sha2::Digest;
+    let mut bench = Bench::new();
+    for number in 0..50 {
+        bench.put(&number.to_string(), &"x".repeat(5000));
+    }
+    let call = bench.open("/etcdserverpb.Maintenance/Snapshot");
+    bench.say(call, &etcd::HeaderResponse::default());
+    let mut file = Vec::new();
+    while !bench.ended.contains_key(&call) {
+        for said in bench.hear::<etcd::SnapshotResponse>(call) {
+            file.extend(said.blob);
+        }
+        bench.step(Fact::Sent { call });
+    }
+    file.extend(bench.hear::<etcd::SnapshotResponse>(call).remove(0).blob);
+    assert!(file.len() > 250_000);
+    assert_eq!(file.len() % 512, 32);
+    let (content, digest) = file.split_at(file.len() - 32);
+    assert_eq!(sha2::Sha256::digest(content).as_slice(), digest);
 }

@@ -118,6 +118,13 @@ impl Connection {
         }
     }
 
+    /// A call is not to be read on in, or is.
+    pub(super) fn pause(&mut self, call: Call, paused: bool) {
+        if let Speaks::Http2(http2) = &mut self.speaks {
+            http2.pause(call, paused);
+        }
+    }
+
     /// The connection is over: its calls are.
     pub(super) fn lose(&mut self, facts: &mut Vec<Fact>) {
         if let Speaks::Http2(http2) = &mut self.speaks {

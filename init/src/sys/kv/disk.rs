@@ -32,7 +32,7 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Starts the thread. It wakes the loop when it has something to tell.
-    pub(super) fn start(directory: PathBuf, waker: Waker) -> io::Result<Self> {
+    pub(super) fn start(directory: PathBuf, waker: Arc<Waker>) -> io::Result<Self> {
         let (orders, taken) = channel();
         let (told, events) = channel();
         let worker = Worker {
@@ -42,7 +42,7 @@ impl Disk {
             spare: false,
             spare_wanted: false,
             told,
-            waker: Arc::new(waker),
+            waker,
         };
         thread::Builder::new().name("disk".into()).spawn(move || worker.work(&taken))?;
         Ok(Self { orders, events })

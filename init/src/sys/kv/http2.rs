@@ -50,6 +50,8 @@ struct Stream {
     is_sending: bool,
     end: Option<Option<Status>>,
     over: bool,
+    /// What comes is left where it is.
+    paused: bool,
 }
 
 impl Http2 {
@@ -132,6 +134,12 @@ impl Http2 {
         }
     }
 
+    pub(super) fn pause(&mut self, call: Call, paused: bool) {
+        if let Some(stream) = self.stream(call) {
+            stream.paused = paused;
+        }
+    }
+
     pub(super) fn lose(&mut self, facts: &mut Vec<Fact>) {
         let calls = self.streams.drain(..).filter(|stream| !stream.over);
         facts.extend(calls.map(|stream| Fact::Gone { call: stream.call }));
@@ -154,6 +162,7 @@ fn open(request: Request<RecvStream>, respond: SendResponse<Bytes>, turn: &mut T
         is_sending: false,
         end: None,
         over: false,
+        paused: false,
     }
 }
 
@@ -166,7 +175,7 @@ impl Stream {
         room: &mut usize,
     ) -> bool {
         let mut moved = false;
-        while let Some(receive) = &mut self.receive {
+        while let Some(receive) = self.receive.as_mut().filter(|_| !self.paused) {
             match receive.poll_data(context) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(bytes))) => {

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use kv::replica::members::Members;
 use kv::replica::{Config, Files, Start};
 use kv::wal::Segment;
 
 use super::files::{Directory, Found};
+use super::peers::ask_who;
 use super::server::{Server, moment};
 use crate::ctl::human::date_time;
 use crate::etcd::flags::{self, Asked, Flags};
@@ -64,10 +66,15 @@ fn serve(flags: &Flags) -> Result<(), String> {
         directory.keep(identity).map_err(|why| format!("{}: {why}", flags.data_dir))?;
     }
     let listen = addresses(&flags.listen_client_urls)?;
-    let mut server = Server::new(&listen, directory.path.clone(), flags.request_bytes_max)?;
+    let peers = addresses(&flags.listen_peer_urls)?;
+    let path = directory.path.clone();
+    let mut server = Server::new(identity, &listen, &peers, path, flags.request_bytes_max)?;
     let mut orders = Vec::new();
     let settings = settings(flags, identity, nonce);
     let mut node = start_node(settings, found, start, &mut orders)?;
+    if node.replica().members().present.is_empty() {
+        server.know(&join(flags)?.1);
+    }
     server.carry_out(&mut orders);
     for name in &flags.ignored {
         note(&format!("--{name} has no effect here"));
@@ -101,12 +108,28 @@ fn begin(flags: &Flags, found: &Found) -> Result<(Identity, Start), String> {
     if let Some(identity) = found.identity {
         return Ok((identity, Start::New { log, members }));
     }
-    let peer_urls: Vec<String> = match flags.initial_cluster.get(&flags.name) {
-        Some(urls) => urls.iter().map(Url::to_string).collect(),
-        None => return Err(format!("--initial-cluster has no member named {:?}", flags.name)),
-    };
-    let member = member_number(&peer_urls, &flags.token, None);
+    if flags.joins {
+        return Ok((join(flags)?.0, Start::Join { log }));
+    }
+    let member = member_number(&own_peer_urls(flags)?, &flags.token, None);
     Ok((Identity { member, cluster }, Start::New { log, members }))
+}
+
+fn own_peer_urls(flags: &Flags) -> Result<Vec<String>, String> {
+    match flags.initial_cluster.get(&flags.name) {
+        Some(urls) => Ok(urls.iter().map(Url::to_string).collect()),
+        None => Err(format!("--initial-cluster has no member named {:?}", flags.name)),
+    }
+}
+
+/// Asks the cluster which of its members this one is to be.
+fn join(flags: &Flags) -> Result<(Identity, Members), String> {
+    let peer_urls = own_peer_urls(flags)?;
+    let others = flags.initial_cluster.iter().filter(|(name, _)| **name != flags.name);
+    let urls: Vec<Url> = others.flat_map(|(_, urls)| urls.clone()).collect();
+    ask_who(&urls, &peer_urls).ok_or_else(|| {
+        format!("no member of --initial-cluster knows of a member at {peer_urls:?}: add it first")
+    })
 }
 
 fn settings(flags: &Flags, identity: Identity, nonce: u64) -> Settings {
@@ -121,6 +144,9 @@ fn settings(flags: &Flags, identity: Identity, nonce: u64) -> Settings {
     Settings {
         replica,
         name: flags.name.clone(),
+        cluster_token: flags.token.clone(),
+        bcrypt_cost: flags.bcrypt_cost,
+        version: VERSION,
         client_urls: flags.advertise_client_urls.iter().map(Url::to_string).collect(),
         quota_bytes: flags.quota_bytes,
         retention: flags.retention,

@@ -5,5 +5,7 @@ mod disk;
 mod files;
 mod http2;
 pub mod main;
+mod passwords;
+mod peers;
 mod server;
 mod wire;

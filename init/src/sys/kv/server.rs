@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use kv::replica::members::Members;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
@@ -12,6 +14,9 @@ use slab::Slab;
 use super::connection::{Connection, Names, Turn};
 use super::disk::Disk;
 use super::main::note;
+use super::passwords::{Job, Passwords};
+use super::peers::{INCOMING, OUTGOING, Peers};
+use crate::etcd::identity::Identity;
 use crate::etcd::{Fact, Moment, Node, Order};
 use crate::limits::{
     ACCEPTS_PER_TURN_MAX, EVENTS_PER_POLL_MAX, REQUEST_EXTRA_BYTES, STORE_CONNECTIONS_MAX,
@@ -22,14 +27,22 @@ use crate::sys::clock;
 const DISK: Token = Token(usize::MAX / 2);
 const LISTENERS: usize = usize::MAX / 2 + 1;
 
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    of_peers: bool,
+}
+
 /// A member at work.
 #[derive(Debug)]
 pub(super) struct Server {
     poll: Poll,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     connections: Slab<Connection>,
     names: Names,
     disk: Disk,
+    passwords: Passwords,
+    peers: Peers,
     facts: Vec<Fact>,
     /// Connections with something to do.
     ready: BTreeSet<usize>,
@@ -45,31 +58,44 @@ pub(super) fn moment() -> Moment {
 impl Server {
     /// Listens, and starts the disk's thread.
     pub(super) fn new(
-        addresses: &[SocketAddr],
+        identity: Identity,
+        clients: &[SocketAddr],
+        peers: &[SocketAddr],
         directory: std::path::PathBuf,
         request_bytes_max: usize,
     ) -> Result<Self, String> {
         let poll = Poll::new().map_err(|why| format!("poll: {why}"))?;
         let waker = Waker::new(poll.registry(), DISK).map_err(|why| format!("waker: {why}"))?;
-        let disk = Disk::start(directory, waker).map_err(|why| format!("disk thread: {why}"))?;
+        let waker = Arc::new(waker);
+        let disk = Disk::start(directory, Arc::clone(&waker));
+        let disk = disk.map_err(|why| format!("disk thread: {why}"))?;
         let mut listeners = Vec::new();
-        for address in addresses {
+        let clients = clients.iter().map(|address| (address, false));
+        for (address, of_peers) in clients.chain(peers.iter().map(|address| (address, true))) {
             let told = |why: io::Error| format!("listen on {address}: {why}");
-            let mut listener = TcpListener::bind(*address).map_err(told)?;
+            let mut socket = TcpListener::bind(*address).map_err(told)?;
             let token = Token(LISTENERS + listeners.len());
-            poll.registry().register(&mut listener, token, Interest::READABLE).map_err(told)?;
-            listeners.push(listener);
+            poll.registry().register(&mut socket, token, Interest::READABLE).map_err(told)?;
+            listeners.push(Listener { socket, of_peers });
         }
+        let registry = poll.registry().try_clone().map_err(|why| format!("poll: {why}"))?;
         Ok(Self {
             poll,
             listeners,
             connections: Slab::new(),
             names: Names::default(),
             disk,
+            passwords: Passwords::new(waker),
+            peers: Peers::new(identity, registry),
             facts: Vec::new(),
             ready: BTreeSet::new(),
             message_bytes_max: request_bytes_max + REQUEST_EXTRA_BYTES,
         })
+    }
+
+    /// A newcomer is told who the members are, before its own log says so.
+    pub(super) fn know(&mut self, members: &Members) {
+        self.peers.know(members);
     }
 
     /// Serves until the poll fails.
@@ -102,8 +128,15 @@ impl Server {
 
     fn on_event(&mut self, event: &mio::event::Event) {
         match event.token() {
-            DISK => self.facts.extend(self.disk.take().map(Fact::Replica)),
+            DISK => {
+                self.facts.extend(self.disk.take().map(Fact::Replica));
+                self.facts.extend(self.passwords.take());
+            }
             Token(listener) if listener >= LISTENERS => self.accept(listener - LISTENERS),
+            Token(token) if token >= OUTGOING => {
+                self.facts.extend(self.peers.on_outgoing(token, event));
+            }
+            Token(token) if token >= INCOMING => self.peers.on_incoming(token, &mut self.facts),
             Token(place) => {
                 if let Some(connection) = self.connections.get(place) {
                     connection.on_event(event);
@@ -117,7 +150,8 @@ impl Server {
         // The listener tells of its connections once: they are all taken, but in bounded numbers.
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(listener) = self.listeners.get(number) else { return };
-            match listener.accept() {
+            match listener.socket.accept() {
+                Ok((stream, _)) if listener.of_peers => self.peers.adopt(stream),
                 Ok((stream, _)) => self.adopt(stream),
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {}
@@ -160,7 +194,13 @@ impl Server {
             node.step(fact, moment, orders);
             self.carry_out(orders);
         }
+        facts.append(&mut self.facts);
         self.facts = facts;
+        for (place, peer_urls) in std::mem::take(&mut self.peers.questions) {
+            let members = node.replica().members();
+            let known = node.invited(&peer_urls).map(|identity| (identity, members));
+            self.peers.answer(place, known);
+        }
         if node.deadline().is_some_and(|at| at <= moment.now) {
             let tick = Fact::Replica(kv::replica::Event::Tick);
             node.step(tick, moment, orders);
@@ -182,8 +222,29 @@ impl Server {
                         connection.end(call, status);
                     }
                 }
+                Order::Pause { call, paused } => {
+                    if let Some(connection) = self.touch(Names::place(call)) {
+                        connection.pause(call, paused);
+                    }
+                }
+                Order::HashPassword { call, password, cost } => {
+                    let refused = self.passwords.order(Job::Hash { call, password, cost });
+                    self.facts.extend(refused);
+                }
+                Order::CheckPassword { call, password, hash } => {
+                    let refused = self.passwords.order(Job::Check { call, password, hash });
+                    self.facts.extend(refused);
+                }
                 Order::Disk(order) => self.disk.order(*order),
-                Order::Send { .. } | Order::Members(_) => {}
+                Order::Send { peer, bytes } => {
+                    self.facts.extend(self.peers.send(peer, &bytes, clock::since_boot()));
+                }
+                Order::Word { peer, word } => {
+                    self.facts.extend(self.peers.send_word(peer, &word, clock::since_boot()));
+                }
+                // A newcomer knows of none yet, but has been told of them.
+                Order::Members(members) if members.present.is_empty() => {}
+                Order::Members(members) => self.peers.know(&members),
                 Order::Note(text) => note(&text),
             }
         }
