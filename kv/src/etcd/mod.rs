@@ -11,6 +11,7 @@ pub mod method;
 pub mod status;
 pub mod tell;
 pub mod upkeep;
+pub mod v2;
 pub mod watching;
 
 #[cfg(test)]
