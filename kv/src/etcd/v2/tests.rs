@@ -66,159 +66,87 @@ impl Member {
     }
 }
 
-#[test]
-fn sets_and_gets_are_answered_as_etcd_answered() {
-    let mut m = Member::new();
-    let set = r#"201 4 {"action":"set","node":{"key":"/a","value":"1","modifiedIndex":4,"createdIndex":4}}"#;
-    let again = r#"200 5 {"action":"set","node":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5},"prevNode":{"key":"/a","value":"1","modifiedIndex":4,"createdIndex":4}}"#;
-    let got = r#"200 5 {"action":"get","node":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5}}"#;
-    let swapped = r#"200 6 {"action":"compareAndSwap","node":{"key":"/a","value":"3","modifiedIndex":6,"createdIndex":5},"prevNode":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5}}"#;
-    for (method, target, body, answer) in [
-        ("GET", "/", "", r#"200 3 {"action":"get","node":{"dir":true}}"#),
-        ("PUT", "/a", "value=1", set),
-        ("PUT", "/a", "value=2", again),
-        ("GET", "/a", "", got),
-        ("GET", "/a?quorum=true", "", got),
-        (
-            "GET",
-            "/nosuch",
-            "",
-            r#"404 5 {"errorCode":100,"message":"Key not found","cause":"/nosuch","index":5}"#,
-        ),
-        (
-            "PUT",
-            "/a?prevExist=false",
-            "value=3",
-            r#"412 5 {"errorCode":105,"message":"Key already exists","cause":"/a","index":5}"#,
-        ),
-        ("PUT", "/a?prevValue=2", "value=3", swapped),
-        (
-            "PUT",
-            "/a?prevValue=9",
-            "value=3",
-            r#"412 6 {"errorCode":101,"message":"Compare failed","cause":"[9 != 3]","index":6}"#,
-        ),
-        (
-            "PUT",
-            "/a?prevIndex=999",
-            "value=3",
-            r#"412 6 {"errorCode":101,"message":"Compare failed","cause":"[999 != 6]","index":6}"#,
-        ),
-        ("PUT", "/a?noValueOnSuccess=true", "value=5", r#"200 7 {"action":"set"}"#),
-        (
-            "DELETE",
-            "/a?prevValue=zz",
-            "",
-            r#"412 7 {"errorCode":101,"message":"Compare failed","cause":"[zz != 5]","index":7}"#,
-        ),
-        (
-            "DELETE",
-            "/a?prevIndex=0",
-            "",
-            r#"200 8 {"action":"delete","node":{"key":"/a","modifiedIndex":8,"createdIndex":7},"prevNode":{"key":"/a","value":"5","modifiedIndex":7,"createdIndex":7}}"#,
-        ),
-        (
-            "PUT",
-            "/a%20b",
-            "value=x+y%26z",
-            r#"201 9 {"action":"set","node":{"key":"/a b","value":"x y\u0026z","modifiedIndex":9,"createdIndex":9}}"#,
-        ),
-        (
-            "PUT",
-            "/nv?value=inquery",
-            "",
-            r#"201 10 {"action":"set","node":{"key":"/nv","value":"inquery","modifiedIndex":10,"createdIndex":10}}"#,
-        ),
-        (
-            "PUT",
-            "/noval",
-            "",
-            r#"201 11 {"action":"set","node":{"key":"/noval","value":"","modifiedIndex":11,"createdIndex":11}}"#,
-        ),
-        (
-            "DELETE",
-            "/",
-            "",
-            r#"400 11 {"errorCode":107,"message":"Root is read only","cause":"/","index":11}"#,
-        ),
-        ("GET", "/?wait=true&recursive=true&waitIndex=5", "", again),
-    ] {
-        // One who waits gets the event of then, and the index of now.
-        let answer =
-            if target.contains("wait") { answer.replace("200 5", "200 11") } else { answer.into() };
-        assert_eq!(m.curl(method, target, body), answer, "{method} {target} {body}");
+/// Questions, each with its answer on the next line: status, index, body.
+fn play(member: &mut Member, script: &str) {
+    let lines: Vec<&str> = script.lines().collect();
+    for pair in lines.chunks(2) {
+        let [question, answer] = pair else { panic!("{pair:?}") };
+        let mut words = question.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        assert_eq!(member.curl(word(), word(), word()), *answer, "{question}");
     }
 }
 
+const SETS: &str = r#"GET /
+200 3 {"action":"get","node":{"dir":true}}
+PUT /a value=1
+201 4 {"action":"set","node":{"key":"/a","value":"1","modifiedIndex":4,"createdIndex":4}}
+PUT /a value=2
+200 5 {"action":"set","node":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5},"prevNode":{"key":"/a","value":"1","modifiedIndex":4,"createdIndex":4}}
+GET /a
+200 5 {"action":"get","node":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5}}
+GET /a?quorum=true
+200 5 {"action":"get","node":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5}}
+GET /nosuch
+404 5 {"errorCode":100,"message":"Key not found","cause":"/nosuch","index":5}
+PUT /a?prevExist=false value=3
+412 5 {"errorCode":105,"message":"Key already exists","cause":"/a","index":5}
+PUT /a?prevValue=2 value=3
+200 6 {"action":"compareAndSwap","node":{"key":"/a","value":"3","modifiedIndex":6,"createdIndex":5},"prevNode":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5}}
+PUT /a?prevValue=9 value=3
+412 6 {"errorCode":101,"message":"Compare failed","cause":"[9 != 3]","index":6}
+PUT /a?prevIndex=999 value=3
+412 6 {"errorCode":101,"message":"Compare failed","cause":"[999 != 6]","index":6}
+PUT /a?noValueOnSuccess=true value=5
+200 7 {"action":"set"}
+DELETE /a?prevValue=zz
+412 7 {"errorCode":101,"message":"Compare failed","cause":"[zz != 5]","index":7}
+DELETE /a?prevIndex=0
+200 8 {"action":"delete","node":{"key":"/a","modifiedIndex":8,"createdIndex":7},"prevNode":{"key":"/a","value":"5","modifiedIndex":7,"createdIndex":7}}
+PUT /a%20b value=x+y%26z
+201 9 {"action":"set","node":{"key":"/a b","value":"x y\u0026z","modifiedIndex":9,"createdIndex":9}}
+PUT /nv?value=inquery
+201 10 {"action":"set","node":{"key":"/nv","value":"inquery","modifiedIndex":10,"createdIndex":10}}
+PUT /noval
+201 11 {"action":"set","node":{"key":"/noval","value":"","modifiedIndex":11,"createdIndex":11}}
+DELETE /
+400 11 {"errorCode":107,"message":"Root is read only","cause":"/","index":11}
+GET /?wait=true&recursive=true&waitIndex=5
+200 11 {"action":"set","node":{"key":"/a","value":"2","modifiedIndex":5,"createdIndex":5},"prevNode":{"key":"/a","value":"1","modifiedIndex":4,"createdIndex":4}}
+"#;
+
+#[test]
+fn sets_and_gets_are_answered_as_etcd_answered() {
+    play(&mut Member::new(), SETS);
+}
+
+const DIRECTORIES: &str = r#"PUT /dir dir=true
+201 4 {"action":"set","node":{"key":"/dir","dir":true,"modifiedIndex":4,"createdIndex":4}}
+PUT /dir/b value=bb
+201 5 {"action":"set","node":{"key":"/dir/b","value":"bb","modifiedIndex":5,"createdIndex":5}}
+PUT /dir/_hid value=bb
+201 6 {"action":"set","node":{"key":"/dir/_hid","value":"bb","modifiedIndex":6,"createdIndex":6}}
+POST /q value=first
+201 7 {"action":"create","node":{"key":"/q/00000000000000000007","value":"first","modifiedIndex":7,"createdIndex":7}}
+POST /q value=second
+201 8 {"action":"create","node":{"key":"/q/00000000000000000008","value":"second","modifiedIndex":8,"createdIndex":8}}
+GET /?recursive=true&sorted=true
+200 8 {"action":"get","node":{"dir":true,"nodes":[{"key":"/dir","dir":true,"nodes":[{"key":"/dir/b","value":"bb","modifiedIndex":5,"createdIndex":5}],"modifiedIndex":4,"createdIndex":4},{"key":"/q","dir":true,"nodes":[{"key":"/q/00000000000000000007","value":"first","modifiedIndex":7,"createdIndex":7},{"key":"/q/00000000000000000008","value":"second","modifiedIndex":8,"createdIndex":8}],"modifiedIndex":7,"createdIndex":7}]}}
+GET /dir/_hid
+200 8 {"action":"get","node":{"key":"/dir/_hid","value":"bb","modifiedIndex":6,"createdIndex":6}}
+PUT /dir value=1
+403 8 {"errorCode":102,"message":"Not a file","cause":"/dir","index":8}
+DELETE /dir
+403 8 {"errorCode":102,"message":"Not a file","cause":"/dir","index":8}
+DELETE /dir?dir=true
+403 8 {"errorCode":108,"message":"Directory not empty","cause":"/dir","index":8}
+DELETE /dir?recursive=true
+200 9 {"action":"delete","node":{"key":"/dir","dir":true,"modifiedIndex":9,"createdIndex":4},"prevNode":{"key":"/dir","dir":true,"modifiedIndex":4,"createdIndex":4}}
+"#;
+
 #[test]
 fn directories_are_answered_as_etcd_answered() {
-    let mut m = Member::new();
-    let all = r#"200 8 {"action":"get","node":{"dir":true,"nodes":[{"key":"/dir","dir":true,"nodes":[{"key":"/dir/b","value":"bb","modifiedIndex":5,"createdIndex":5}],"modifiedIndex":4,"createdIndex":4},{"key":"/q","dir":true,"nodes":[{"key":"/q/00000000000000000007","value":"first","modifiedIndex":7,"createdIndex":7},{"key":"/q/00000000000000000008","value":"second","modifiedIndex":8,"createdIndex":8}],"modifiedIndex":7,"createdIndex":7}]}}"#;
-    for (method, target, body, answer) in [
-        (
-            "PUT",
-            "/dir",
-            "dir=true",
-            r#"201 4 {"action":"set","node":{"key":"/dir","dir":true,"modifiedIndex":4,"createdIndex":4}}"#,
-        ),
-        (
-            "PUT",
-            "/dir/b",
-            "value=bb",
-            r#"201 5 {"action":"set","node":{"key":"/dir/b","value":"bb","modifiedIndex":5,"createdIndex":5}}"#,
-        ),
-        (
-            "PUT",
-            "/dir/_hid",
-            "value=bb",
-            r#"201 6 {"action":"set","node":{"key":"/dir/_hid","value":"bb","modifiedIndex":6,"createdIndex":6}}"#,
-        ),
-        (
-            "POST",
-            "/q",
-            "value=first",
-            r#"201 7 {"action":"create","node":{"key":"/q/00000000000000000007","value":"first","modifiedIndex":7,"createdIndex":7}}"#,
-        ),
-        (
-            "POST",
-            "/q",
-            "value=second",
-            r#"201 8 {"action":"create","node":{"key":"/q/00000000000000000008","value":"second","modifiedIndex":8,"createdIndex":8}}"#,
-        ),
-        ("GET", "/?recursive=true&sorted=true", "", all),
-        (
-            "GET",
-            "/dir/_hid",
-            "",
-            r#"200 8 {"action":"get","node":{"key":"/dir/_hid","value":"bb","modifiedIndex":6,"createdIndex":6}}"#,
-        ),
-        (
-            "PUT",
-            "/dir",
-            "value=1",
-            r#"403 8 {"errorCode":102,"message":"Not a file","cause":"/dir","index":8}"#,
-        ),
-        (
-            "DELETE",
-            "/dir",
-            "",
-            r#"403 8 {"errorCode":102,"message":"Not a file","cause":"/dir","index":8}"#,
-        ),
-        (
-            "DELETE",
-            "/dir?dir=true",
-            "",
-            r#"403 8 {"errorCode":108,"message":"Directory not empty","cause":"/dir","index":8}"#,
-        ),
-        (
-            "DELETE",
-            "/dir?recursive=true",
-            "",
-            r#"200 9 {"action":"delete","node":{"key":"/dir","dir":true,"modifiedIndex":9,"createdIndex":4},"prevNode":{"key":"/dir","dir":true,"modifiedIndex":4,"createdIndex":4}}"#,
-        ),
-    ] {
-        assert_eq!(m.curl(method, target, body), answer, "{method} {target} {body}");
-    }
+    play(&mut Member::new(), DIRECTORIES);
 }
 
 #[test]
@@ -245,106 +173,40 @@ fn times_to_live_are_answered_as_etcd_answered() {
     assert_eq!(answer, one(8, "set", node("", 8, 8), node(ttl, 7, 7)));
 }
 
+const NONSENSE: &str = r#"GET /a?quorum=x
+400 0 {"errorCode":209,"message":"Invalid field","cause":"invalid value for \"quorum\"","index":0}
+GET /q?sorted=x
+400 0 {"errorCode":209,"message":"Invalid field","cause":"invalid value for \"sorted\"","index":0}
+GET /a?wait=x
+400 0 {"errorCode":209,"message":"Invalid field","cause":"invalid value for \"wait\"","index":0}
+PUT /a?wait=true
+400 0 {"errorCode":209,"message":"Invalid field","cause":"\"wait\" can only be used with GET requests","index":0}
+PUT /a?prevIndex=x
+400 0 {"errorCode":203,"message":"The given index in POST form is not a number","cause":"invalid value for \"prevIndex\"","index":0}
+GET /a?wait=true&waitIndex=x
+400 0 {"errorCode":203,"message":"The given index in POST form is not a number","cause":"invalid value for \"waitIndex\"","index":0}
+PUT /a?prevValue= value=3
+400 0 {"errorCode":201,"message":"PrevValue is Required in POST form","cause":"\"prevValue\" cannot be empty","index":0}
+PUT /a?prevExist=x value=3
+400 0 {"errorCode":209,"message":"Invalid field","cause":"invalid value for prevExist","index":0}
+PUT /a value=3&ttl=x
+400 0 {"errorCode":202,"message":"The given TTL in POST form is not a number","cause":"invalid value for \"ttl\"","index":0}
+PUT /a value=3&ttl=-1
+400 0 {"errorCode":202,"message":"The given TTL in POST form is not a number","cause":"invalid value for \"ttl\"","index":0}
+PUT /a refresh=true
+400 0 {"errorCode":212,"message":"A TTL must be provided on refresh","cause":"No TTL value set","index":0}
+PUT /a value=x&ttl=9&refresh=true
+400 0 {"errorCode":211,"message":"Value provided on refresh","cause":"A value was provided on a refresh","index":0}
+PUT /a value=%zz
+400 0 {"errorCode":210,"message":"Invalid POST form","cause":"invalid URL escape \"%zz\"","index":0}
+DELETE /a?prevValue=
+400 0 {"errorCode":201,"message":"PrevValue is Required in POST form","cause":"\"prevValue\" cannot be empty","index":0}
+"#;
+
 #[test]
 fn nonsense_is_refused_as_etcd_refused_it() {
     let mut m = Member::new();
-    for (method, target, body, code, words) in [
-        (
-            "GET",
-            "/a?quorum=x",
-            "",
-            209,
-            r#""Invalid field","cause":"invalid value for \"quorum\"""#,
-        ),
-        (
-            "GET",
-            "/q?sorted=x",
-            "",
-            209,
-            r#""Invalid field","cause":"invalid value for \"sorted\"""#,
-        ),
-        ("GET", "/a?wait=x", "", 209, r#""Invalid field","cause":"invalid value for \"wait\"""#),
-        (
-            "PUT",
-            "/a?wait=true",
-            "",
-            209,
-            r#""Invalid field","cause":"\"wait\" can only be used with GET requests""#,
-        ),
-        (
-            "PUT",
-            "/a?prevIndex=x",
-            "",
-            203,
-            r#""The given index in POST form is not a number","cause":"invalid value for \"prevIndex\"""#,
-        ),
-        (
-            "GET",
-            "/a?wait=true&waitIndex=x",
-            "",
-            203,
-            r#""The given index in POST form is not a number","cause":"invalid value for \"waitIndex\"""#,
-        ),
-        (
-            "PUT",
-            "/a?prevValue=",
-            "value=3",
-            201,
-            r#""PrevValue is Required in POST form","cause":"\"prevValue\" cannot be empty""#,
-        ),
-        (
-            "PUT",
-            "/a?prevExist=x",
-            "value=3",
-            209,
-            r#""Invalid field","cause":"invalid value for prevExist""#,
-        ),
-        (
-            "PUT",
-            "/a",
-            "value=3&ttl=x",
-            202,
-            r#""The given TTL in POST form is not a number","cause":"invalid value for \"ttl\"""#,
-        ),
-        (
-            "PUT",
-            "/a",
-            "value=3&ttl=-1",
-            202,
-            r#""The given TTL in POST form is not a number","cause":"invalid value for \"ttl\"""#,
-        ),
-        (
-            "PUT",
-            "/a",
-            "refresh=true",
-            212,
-            r#""A TTL must be provided on refresh","cause":"No TTL value set""#,
-        ),
-        (
-            "PUT",
-            "/a",
-            "value=x&ttl=9&refresh=true",
-            211,
-            r#""Value provided on refresh","cause":"A value was provided on a refresh""#,
-        ),
-        (
-            "PUT",
-            "/a",
-            "value=%zz",
-            210,
-            r#""Invalid POST form","cause":"invalid URL escape \"%zz\"""#,
-        ),
-        (
-            "DELETE",
-            "/a?prevValue=",
-            "",
-            201,
-            r#""PrevValue is Required in POST form","cause":"\"prevValue\" cannot be empty""#,
-        ),
-    ] {
-        let answer = format!(r#"400 0 {{"errorCode":{code},"message":{words},"index":0}}"#);
-        assert_eq!(m.curl(method, target, body), answer, "{method} {target} {body}");
-    }
+    play(&mut m, NONSENSE);
     assert_eq!(m.curl("PATCH", "/a", ""), "405  Method Not Allowed");
     let elsewhere = Request { method: "GET", target: "/v2/keysx", is_form: false, body: b"" };
     assert_eq!(keys(elsewhere, 0).unwrap_err().code, 210);
