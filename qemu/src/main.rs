@@ -7,7 +7,8 @@ mod commands;
 const USAGE: &str = "\
 usage: cargo boot [OPTIONS]      build Keelson and boot it in QEMU
        cargo verify [WORD…]      run everything that must pass, or the steps with such a heading
-       cargo peers container     time of a container natively, ours beside crun, runc and plain C
+       cargo peers SUBJECT       what we cost beside others in the same virtual machine:
+                                 footprint, boot, restart, or container (natively as well)
 
 options of `cargo boot` (they may follow a `--`):
   --smoke            no person: wait until every unit is up, ask nginx and redis something,

@@ -8,14 +8,16 @@ use std::process::{Command, Stdio};
 use ::boot::cache::target_folder;
 use serde_json::{Value, json};
 
-/// The plain way in C, against which the runtime is held.
-const FLOOR_SOURCE: &str = include_str!("floor.c");
+use machines::{Findings, Ground};
 
-/// A static program that does nothing when it is called `true`.
-const PROGRAM: &str = "/bin/busybox";
-
-/// How many containers a figure is the median of.
-const RUNS: &str = "200";
+mod boot;
+mod container;
+mod disk;
+mod footprint;
+mod machines;
+mod native;
+mod restart;
+mod setup;
 
 /// One line of the table and of the file.
 struct Figure {
@@ -23,7 +25,8 @@ struct Figure {
     unit: &'static str,
     ours: u64,
     peers: BTreeMap<&'static str, u64>,
-    limit: u64,
+    /// None where the figure is told beside the others, and nothing was promised.
+    limit: Option<u64>,
 }
 
 /// Measures the subject that `words` name.
@@ -33,78 +36,31 @@ struct Figure {
 pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
     let words: Vec<String> = words.filter(|word| word != "--").collect();
     match words.first().map(String::as_str) {
-        Some("container") => report("container", &[container()?]),
-        Some(subject @ ("footprint" | "boot" | "restart")) => {
-            Err(format!("`cargo peers {subject}` is not measured yet, see docs/benchmarks.md"))
-        }
-        _ => Err("say what to measure: cargo peers container".into()),
-    }
-}
-
-fn container() -> Result<Figure, String> {
-    // The floor is measured before and after: a machine that changes its pace shows.
-    let before = floor()?;
-    let text = output(Command::new("cargo").args([
-        "test",
-        "--profile",
-        "release",
-        "--package",
-        "init",
-        "--test",
-        "container",
-        "--",
-        "floor",
-        RUNS,
-    ]))?;
-    let after = floor()?;
-    println!("{text}floor in C before and after: {before} us, {after} us");
-    let ours = stated(&text, "whole").ok_or("the measurement does not tell about ours")?;
-    let mut peers = BTreeMap::from([("floor", u64::midpoint(before, after))]);
-    for (name, heading) in [("crun", "crun run"), ("runc", "runc run")] {
-        match stated(&text, heading) {
-            Some(time) => {
-                peers.insert(name, time);
+        Some("container") => {
+            // In a machine first: a host that is not quiet enough ends the other.
+            let mut figures = container::measure(&Ground::make()?)?;
+            match native::container() {
+                Ok(figure) => figures.insert(0, figure),
+                Err(why) => {
+                    report("container", &figures)?;
+                    return Err(format!("natively nothing was measured: {why}"));
+                }
             }
-            None => println!("{name} does not work here: no limit against it is tested"),
+            report("container", &figures)
         }
+        Some("restart") => report("restart", &restart::measure(&Ground::make()?)?),
+        Some("footprint") => report("footprint", &footprint::measure(&Ground::make()?)?),
+        Some("boot") => report("boot", &boot::measure(&Ground::make()?)?),
+        _ => Err("say what to measure: cargo peers footprint|boot|restart|container".into()),
     }
-    if before.abs_diff(after) * 4 > before.min(after) * 2 {
-        return Err(format!(
-            "the floor took {before} us before and {after} us after: the machine is not quiet enough to measure"
-        ));
-    }
-    let limit = limit(&peers);
-    Ok(Figure { name: "start_to_exit_native_us", unit: "us", ours, peers, limit })
 }
 
-/// Half of crun's time and one and a half of the floor's, whichever is less.
-fn limit(peers: &BTreeMap<&str, u64>) -> u64 {
-    let of_crun = peers.get("crun").map(|time| time / 2);
-    let of_floor = peers.get("floor").map(|time| time * 3 / 2);
-    of_crun.into_iter().chain(of_floor).min().unwrap_or(0)
-}
-
-/// The time in a line `heading: 123 us…`.
-fn stated(text: &str, heading: &str) -> Option<u64> {
-    let rest = text.lines().find_map(|line| line.strip_prefix(heading)?.strip_prefix(": "))?;
-    rest.split_once(" us")?.0.parse().ok()
-}
-
-fn floor() -> Result<u64, String> {
-    let place = directory()?.join("floor");
-    let root = place.join("root");
-    for name in ["bin", "proc", "dev", "sys"] {
-        fs::create_dir_all(root.join(name)).map_err(|why| format!("{}: {why}", root.display()))?;
-    }
-    let copy = root.join("bin/true");
-    fs::copy(PROGRAM, &copy)
-        .map_err(|why| format!("{PROGRAM} cannot be copied, install busybox-static: {why}"))?;
-    let source = place.join("floor.c");
-    fs::write(&source, FLOOR_SOURCE).map_err(|why| format!("{}: {why}", source.display()))?;
-    let program = place.join("floor");
-    output(Command::new("cc").args(["-O2", "-static", "-o"]).arg(&program).arg(&source))?;
-    let text = output(Command::new(&program).arg(RUNS).arg(&root).arg("/bin/true"))?;
-    text.trim().parse().map_err(|_| format!("the floor does not tell a time but {text:?}"))
+/// The longest pause of PID 1's loop so far, for the figures of every subject.
+fn longest_pause(ours: &Findings) -> Result<Figure, String> {
+    let pause = ours.number("loop.pause-max-us")?;
+    // The promise, 5 ms, is about a machine that is not emulated.
+    let peers = BTreeMap::new();
+    Ok(Figure { name: "loop_pause_max_us", unit: "us", ours: pause, peers, limit: None })
 }
 
 /// What a program prints, once it has ended well.
@@ -131,8 +87,12 @@ fn report(subject: &str, figures: &[Figure]) -> Result<(), String> {
     println!("{:26} {:>9} {:>9}   peers (peer / ours)", "figure", "ours", "limit");
     for figure in figures {
         let Figure { name, unit, ours, peers, limit } = figure;
-        let verdict = if ours <= limit { "kept" } else { "MISSED" };
-        println!("{name:26} {ours:>6} {unit} {limit:>6} {unit}   {verdict}");
+        let verdict = match limit {
+            Some(limit) if ours <= limit => format!("{limit:>6} {unit}   kept"),
+            Some(limit) => format!("{limit:>6} {unit}   MISSED"),
+            None => "     -".to_owned(),
+        };
+        println!("{name:26} {ours:>6} {unit} {verdict}");
         for (peer, time) in peers {
             let hundredths = time * 100 / ours.max(&1);
             println!("  {peer:24} {time:>6} {unit}   {}.{:02}", hundredths / 100, hundredths % 100);
