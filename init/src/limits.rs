@@ -141,6 +141,8 @@ pub const STORE_CONNECTIONS_MAX: usize = 20_000;
 pub const CALLS_PER_CONNECTION_MAX: u32 = 4096;
 /// Connections that one listener takes in a turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 64;
+/// How often one connection takes in and sends in a turn, as long as it gets on.
+pub const ROUNDS_PER_TURN_MAX: usize = 8;
 /// New calls that one connection begins in a turn.
 pub const CALLS_PER_TURN_MAX: usize = 256;
 /// What gRPC needs around the largest request (etcd: 512 KiB).

@@ -9,12 +9,13 @@ use crate::Fault;
 use crate::options::QEMU;
 
 /// A program and the package that has it, in Debian and in Ubuntu.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     (QEMU, "qemu-system-x86"),
     ("mkfs.ext4", "e2fsprogs"),
     ("zstd", "zstd"),
     ("xz", "xz-utils"),
     ("systemd-analyze", "systemd"),
+    ("etcdctl", "etcd-client"),
 ];
 
 /// Makes sure that every program is there; asks no question, and installs only what is missing.

@@ -59,6 +59,10 @@ pub(crate) const STEPS: &[Step] = &[
     cargo("containers, natively", &["test", "--package", "init", "--test", "container"]),
     cargo("faults of PID 1, natively", &["test", "--package", "init", "--test", "survive"]),
     cargo(
+        "the store as a process: etcd's own client, and kills under load",
+        &["test", "--package", "init", "--test", "etcd"],
+    ),
+    cargo(
         "faults of PID 1 and hogs on a real kernel, its replacement, limits",
         &[
             "test",

@@ -37,6 +37,8 @@ pub(super) struct Turn<'a> {
     pub(super) place: usize,
     pub(super) message_bytes_max: usize,
     pub(super) facts: &'a mut Vec<Fact>,
+    /// There is more to do, and nothing will tell of it.
+    pub(super) again: bool,
 }
 
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::wire::Wire;
 use crate::etcd::{Call, Fact};
 use crate::limits::{
     ARRIVED_BYTES_MAX, CALL_HEADERS_BYTES_MAX, CALLS_PER_CONNECTION_MAX, CALLS_PER_TURN_MAX,
-    WINDOW_BYTES,
+    ROUNDS_PER_TURN_MAX, WINDOW_BYTES,
 };
 
 enum Phase {
@@ -71,19 +71,28 @@ impl Http2 {
         if !self.shake(&mut context) {
             return false;
         }
-        for stream in &mut self.streams {
-            stream.pump(&mut context, turn.facts);
-        }
-        let alive = self.accept(&mut context, turn);
         let mut room = ARRIVED_BYTES_MAX;
-        let mut moved = false;
-        for stream in &mut self.streams {
-            moved |= stream.receive(&mut context, turn, &mut room);
-            moved |= stream.pump(&mut context, turn.facts);
+        for _ in 0..ROUNDS_PER_TURN_MAX {
+            for stream in &mut self.streams {
+                stream.pump(&mut context, turn.facts);
+            }
+            if !self.accept(&mut context, turn) {
+                return false;
+            }
+            let mut moved = false;
+            for stream in &mut self.streams {
+                moved |= stream.receive(&mut context, turn, &mut room);
+                moved |= stream.pump(&mut context, turn.facts);
+            }
+            self.streams.retain(|stream| !stream.over);
+            if !moved {
+                return true;
+            }
+            // What was taken in and sent since is still to be told to the other side; and if all of it goes
+            // at once, no edge will ever tell that there is room for more.
         }
-        self.streams.retain(|stream| !stream.over);
-        // What was taken in and sent since is still to be told to the other side.
-        alive && (!moved || self.accept(&mut context, turn))
+        turn.again = true;
+        true
     }
 
     fn shake(&mut self, context: &mut Context<'_>) -> bool {
@@ -114,6 +123,7 @@ impl Http2 {
                 }
             }
         }
+        turn.again = true;
         true
     }
 

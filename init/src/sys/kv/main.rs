@@ -57,7 +57,16 @@ fn fail(why: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// As many descriptors as there may be: each client is one.
+fn raise_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Fewer clients are still some.
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap_or_default();
+}
+
 fn serve(flags: &Flags) -> Result<(), String> {
+    raise_limit();
     let directory = Directory::open(Path::new(&flags.data_dir))?;
     let found = directory.read()?;
     let nonce = drawn()?;

@@ -44,9 +44,16 @@ pub(super) struct Server {
     passwords: Passwords,
     peers: Peers,
     facts: Vec<Fact>,
+    /// Listeners with more connections than a turn takes.
+    crowded: BTreeSet<usize>,
     /// Connections with something to do.
     ready: BTreeSet<usize>,
     message_bytes_max: usize,
+}
+
+/// What is wrong with one connection and not with the next.
+fn is_passing(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
 }
 
 /// What the clocks say.
@@ -88,6 +95,7 @@ impl Server {
             passwords: Passwords::new(waker),
             peers: Peers::new(identity, registry),
             facts: Vec::new(),
+            crowded: BTreeSet::new(),
             ready: BTreeSet::new(),
             message_bytes_max: request_bytes_max + REQUEST_EXTRA_BYTES,
         })
@@ -113,6 +121,9 @@ impl Server {
             for event in &events {
                 self.on_event(event);
             }
+            for number in std::mem::take(&mut self.crowded) {
+                self.accept(number);
+            }
             self.turn_connections();
             self.step_all(node, &mut orders);
             self.turn_connections();
@@ -120,7 +131,8 @@ impl Server {
     }
 
     fn timeout(&self, node: &Node) -> Option<Duration> {
-        if !self.facts.is_empty() || !self.ready.is_empty() {
+        let idle = self.facts.is_empty() && self.ready.is_empty() && self.crowded.is_empty();
+        if !idle {
             return Some(Duration::ZERO);
         }
         node.deadline().map(|at| at.saturating_sub(clock::since_boot()))
@@ -147,16 +159,18 @@ impl Server {
     }
 
     fn accept(&mut self, number: usize) {
-        // The listener tells of its connections once: they are all taken, but in bounded numbers.
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(listener) = self.listeners.get(number) else { return };
             match listener.socket.accept() {
                 Ok((stream, _)) if listener.of_peers => self.peers.adopt(stream),
                 Ok((stream, _)) => self.adopt(stream),
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => {}
+                Err(why) if is_passing(&why) => {}
+                // No descriptors are left: those who wait are taken when the next one calls.
+                Err(_) => return,
             }
         }
+        self.crowded.insert(number);
     }
 
     fn adopt(&mut self, mut stream: mio::net::TcpStream) {
@@ -179,8 +193,13 @@ impl Server {
                 place,
                 message_bytes_max: self.message_bytes_max,
                 facts: &mut self.facts,
+                again: false,
             };
-            if !connection.turn(&mut turn) {
+            let alive = connection.turn(&mut turn);
+            if turn.again {
+                self.ready.insert(place);
+            }
+            if !alive {
                 connection.lose(&mut self.facts);
                 self.connections.remove(place);
             }
