@@ -343,8 +343,9 @@ impl Kernel {
             let mut members = self.processes.values();
             members.find(|p| p.run == run && p.errand.is_none() && p.ended.is_none())
         });
-        let age = main.and_then(|process| Some(now.saturating_sub(process.executed?)));
-        main.zip(age).is_some_and(|(process, age)| process.temper.is_healthy(age))
+        // A try lasts longer than the stage does.
+        let age = |process: &Process| now.saturating_sub(process.executed.unwrap_or(now));
+        main.is_some_and(|process| process.temper.is_healthy(age(process)))
     }
 
     /// What a shore that came back tells of its own accord.

@@ -7,6 +7,7 @@ pub mod check;
 pub mod cluster;
 pub mod corpus;
 pub mod crash;
+pub mod faulty;
 pub mod forge;
 pub mod fuzz;
 pub mod guest;

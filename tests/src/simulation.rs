@@ -16,7 +16,7 @@ use units::{UnitKind, UnitName};
 
 use crate::agenda::Item;
 use crate::check::order::is_held;
-use crate::check::{self, Violation};
+use crate::check::{self, Checker, Violation};
 use crate::forge::forge;
 use crate::prng::Prng;
 use crate::promise::{awaits_a_circle, is_simple};
@@ -78,17 +78,18 @@ pub type SeedWorld<B> = World<B, SeedDirector>;
 /// # Errors
 /// What went wrong.
 pub fn run(seed: u64, print: bool) -> Result<Report, Failure> {
-    run_with(seed, print, |facts, _| Supervisor::new(facts))
+    run_with(seed, print, check::all(), Supervisor::new)
 }
 
-/// Runs a seed with another machine.
+/// Runs a seed with another machine, and under these eyes only.
 ///
 /// # Errors
 /// What went wrong.
 pub fn run_with<B: Brain>(
     seed: u64,
     print: bool,
-    make: impl FnOnce(Facts, &[Spec]) -> B,
+    checkers: Vec<Box<dyn Checker>>,
+    make: impl FnOnce(Facts) -> B,
 ) -> Result<Report, Failure> {
     let mut prng = Prng::new(seed);
     let options = Options::draw(&mut prng);
@@ -99,10 +100,10 @@ pub fn run_with<B: Brain>(
     }
     let facts =
         Facts { machine_seed: seed, boot_unix_us: 1_700_000_000_000_000, ..Facts::default() };
-    let brain = make(facts.clone(), &specs);
+    let brain = make(facts.clone());
     let director = SeedDirector::new(prng, options, &specs);
     let mut world = World::new(brain, director, facts);
-    world.checkers = check::all();
+    world.checkers = checkers;
     let mut simulation = Simulation { world, told: VecDeque::new(), print, runs: 0 };
     let result = simulation.live(specs);
     simulation.flush();

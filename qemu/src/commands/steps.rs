@@ -95,6 +95,11 @@ pub(crate) const STEPS: &[Step] = &[
         ],
     ),
     // Built with optimisation, like the simulator: a debug build would take minutes.
+    cargo("one machine, simulated: 500 seeds", &["sim", "--seeds", "500", "--long", "20000"]),
+    cargo(
+        "planted faults, and the checkers that find them",
+        &["test", "--profile", "fast", "--package", "tests", "--test", "planted"],
+    ),
     cargo("clusters of replicas: 200 seeds", &["sim", "--seeds", "200", "--nodes", "5"]),
     cargo("clusters of three", &["sim", "--seeds", "50", "--nodes", "3"]),
     cargo("a replica alone", &["sim", "--seeds", "50", "--nodes", "1"]),

@@ -2,8 +2,9 @@
 //!
 //! `cargo sim 42 --nodes 5` is a cluster of replicas instead of one machine.
 //! `cargo sim 42` replays one seed and prints each order; `cargo sim --seeds 2000 [--from N]` runs many and names
-//! each that fails. Exit code 0: all is well; 127: the supervisor panicked; 128: something never happened that must;
-//! 129: something happened that must not. The seed is printed in each case.
+//! each that fails; with `--long 20000` it is so many where `KEELSON_LONG=1`. Exit code 0: all is well; 127: the
+//! supervisor panicked; 128: something never happened that must; 129: something happened that must not. The seed is
+//! printed in each case.
 
 use std::process::exit;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +13,7 @@ use std::time::Instant;
 use tests::cluster::{self, Plan};
 use tests::simulation::{Failure, Report, run};
 
-const USAGE: &str =
-    "usage: sim SEED | sim --seeds COUNT [--from SEED] (each with --nodes N for a cluster)";
+const USAGE: &str = "usage: sim SEED | sim --seeds COUNT [--from SEED | --long COUNT] (each with --nodes N for a cluster)";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,8 +27,13 @@ fn main() {
         [seed] if *seed != "--help" => one(number(seed)),
         ["--seeds", count] => many(0, number(count)),
         ["--seeds", count, "--from", first] => many(number(first), number(count)),
+        ["--seeds", count, "--long", long] => many(0, number(if is_long() { long } else { count })),
         _ => usage(),
     }
+}
+
+fn is_long() -> bool {
+    std::env::var_os("KEELSON_LONG").is_some()
 }
 
 fn cluster(words: &[&str], nodes: u64) {

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use units::UnitName;
 use units::action::Action;
 use units::event::{Event, KillTarget, Notification, Outcome, Request};
 use units::goal::Goal;
 use units::note::{Note, NoteKind, StateName};
 use units::run::{Run, Ticket, UnitId};
 use units::service::{OomPolicy, Service, Signal, Startup};
-use units::spec::RelationKind;
+use units::spec::{RelationKind, Spec};
+use units::view::UnitView;
 
 use super::order::{is_held, says};
 use super::{Checker, Seen, Violation};
@@ -178,28 +180,40 @@ impl Healthy {
         hungry || old
     }
 
-    /// Whether something that the unit depends on is not, or was not, as it should be.
+    /// Whether something that the unit depends on, or that this depends on, is not, or was not, as it should be.
     fn lost_a_need(&self, seen: &Seen<'_>, id: UnitId, since: Duration) -> bool {
-        let Some(own) = seen.supervisor.view().unit(id).map(|unit| unit.name) else { return false };
-        let needed = |other: &units::UnitName| {
-            let kinds = [
-                RelationKind::Requires,
-                RelationKind::BindsTo,
-                RelationKind::Requisite,
-                RelationKind::PartOf,
-                RelationKind::StopPropagatedFrom,
-            ];
-            kinds.into_iter().any(|kind| says(seen.specs, own, kind, other))
-                || says(seen.specs, other, RelationKind::PropagatesStopTo, own)
-        };
         let missing = seen.spec(id).is_some_and(|spec| {
             spec.relations.iter().any(|relation| seen.supervisor.id(&relation.unit).is_none())
         });
-        let lost = seen.supervisor.view().units().any(|other| {
+        let is_lost = |other: &UnitView<'_>| {
             let left = self.left_up.get(&other.id).is_some_and(|left| *left >= since);
             let up = matches!(other.state, StateName::Up | StateName::Reloading);
-            needed(other.name) && (left || !up || other.goal != Goal::Up || is_held(&other))
-        });
-        missing || lost
+            left || !up || other.goal != Goal::Up || is_held(other)
+        };
+        missing || dependences(seen, id).iter().any(is_lost)
     }
+}
+
+/// All whose end takes the unit along, by one step or by several.
+fn dependences<'a>(seen: &'a Seen<'_>, id: UnitId) -> Vec<UnitView<'a>> {
+    let view = seen.supervisor.view();
+    let (mut found, mut list) = (Vec::<UnitView<'_>>::new(), Vec::from_iter(view.unit(id)));
+    while let Some(one) = list.pop() {
+        for other in view.units().filter(|other| goes_with(seen.specs, one.name, other.name)) {
+            if other.id != id && found.iter().all(|known| known.id != other.id) {
+                found.push(other.clone());
+                list.push(other);
+            }
+        }
+    }
+    found
+}
+
+fn goes_with(specs: &[Spec], own: &UnitName, other: &UnitName) -> bool {
+    use RelationKind::{
+        BindsTo, PartOf, PropagatesStopTo, Requires, Requisite, StopPropagatedFrom,
+    };
+    let kinds = [Requires, BindsTo, Requisite, PartOf, StopPropagatedFrom];
+    kinds.into_iter().any(|kind| says(specs, own, kind, other))
+        || says(specs, other, PropagatesStopTo, own)
 }

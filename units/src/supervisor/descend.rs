@@ -236,10 +236,12 @@ impl Supervisor {
     fn empty(&mut self, id: UnitId) {
         let unit = self.unit(id);
         let evidence = unit.now.as_ref().expect("a run that ends has evidence");
-        let mode = unit.service().map_or(KillMode::Group, |service| service.stopping.mode);
-        let keeps = matches!(mode, KillMode::Process | KillMode::None);
+        let stopping = unit.service().map(|service| service.stopping).unwrap_or_default();
+        let keeps = matches!(stopping.mode, KillMode::Process | KillMode::None);
         let done = if keeps { evidence.quiet() } else { !evidence.populated };
-        if evidence.stuck {
+        // Of a run that is given up, a command that came after the final signal still goes.
+        let kills = unit.control_lives() && stopping.send_kill && !keeps;
+        if evidence.stuck && !kills {
             return self.abandon(id);
         }
         if done {

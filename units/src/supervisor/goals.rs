@@ -132,6 +132,7 @@ impl Supervisor {
             self.change(id).held = None;
             self.enqueue(id);
             self.stir(id);
+            self.let_go(id);
         }
     }
 
@@ -273,8 +274,19 @@ impl Supervisor {
         Some(Spreads::Wish)
     }
 
-    /// A unit is no longer up, and nobody wished that: who is bound to it goes with it.
+    /// A unit is no longer up, and nobody wished that: who is bound to it goes with it, and who is to stop with it.
     pub(super) fn lose(&mut self, id: UnitId) {
+        self.lose_bonds(id);
+        let also: Vec<UnitId> = self.graph.related(id, Link::StopsAlso).collect();
+        for unit in also {
+            if self.get(unit).is_some_and(|unit| unit.state.is_active()) {
+                self.hold(unit, id);
+            }
+        }
+    }
+
+    /// Who is bound to a unit that is not up, and perhaps never was, cannot be up either.
+    pub(super) fn lose_bonds(&mut self, id: UnitId) {
         let unit = self.unit(id);
         if unit.goal == Goal::Down && unit.state.is_active() {
             return;
@@ -285,12 +297,6 @@ impl Supervisor {
             // Who waits for it hears so as well, also if its end starts it again.
             let runs = |unit: &Unit| unit.state.is_active() || unit.state == State::Waiting;
             if bound && self.get(unit).is_some_and(runs) {
-                self.hold(unit, id);
-            }
-        }
-        let also: Vec<UnitId> = self.graph.related(id, Link::StopsAlso).collect();
-        for unit in also {
-            if self.get(unit).is_some_and(|unit| unit.state.is_active()) {
                 self.hold(unit, id);
             }
         }

@@ -208,7 +208,7 @@ impl Supervisor {
         self.set_state(id, state, cause);
         self.answer_stops(id, state != State::Failed || !self.timed_out(id));
         self.answer_at_rest(id);
-        self.lose(id);
+        self.lose_bonds(id);
         self.release_unneeded(id);
     }
 

@@ -224,11 +224,10 @@ impl Supervisor {
         }
     }
 
-    /// The run before the present one is over in any case, but its release may have been lost.
+    /// The run before the last one is over in any case, but its release may have been lost.
     fn release_older(&mut self, id: UnitId) {
         let unit = self.unit(id);
-        let runs = unit.now.is_some() && unit.service().is_some();
-        if runs && unit.run > 1 {
+        if unit.service().is_some() && unit.run > 1 {
             let run = Run { unit: id, number: unit.run - 1 };
             self.order(Action::Release { run, drop_descriptors: false, restarting: true });
         }

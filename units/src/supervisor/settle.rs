@@ -1,11 +1,11 @@
 //! The second phase of a step: each unit whose surroundings changed is considered until nothing changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Supervisor;
 use crate::goal::{Aim, Goal};
 use crate::graph::{Edge, Link};
-use crate::limits::{IDLE_WAIT_MAX, SETTLE_TURNS_PER_UNIT_MAX};
+use crate::limits::{EXPLAIN_DEPTH_MAX, IDLE_WAIT_MAX, SETTLE_TURNS_PER_UNIT_MAX};
 use crate::next::Cause;
 use crate::run::UnitId;
 use crate::service::Startup;
@@ -246,8 +246,35 @@ impl Supervisor {
         if self.is_held_waiting(id) && self.consider_release(id) {
             return;
         }
-        if self.blocking_need(id).is_some_and(|(_, standing)| standing == Standing::Dead) {
+        if self.is_hopeless(id) {
+            self.fail_held(id);
+        }
+    }
+
+    /// Whether nothing on its way can let a held unit go. A need that is held itself is as hopeless as what holds it.
+    fn is_hopeless(&self, id: UnitId) -> bool {
+        let mut at = id;
+        for _ in 0..EXPLAIN_DEPTH_MAX {
+            match self.blocking_need(at) {
+                Some((need, Standing::Dead)) if self.is_held_waiting(need) => at = need,
+                Some((_, standing)) => return standing == Standing::Dead,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Who waits for a held unit hears so, and who waits for those that it holds.
+    fn fail_held(&mut self, first: UnitId) {
+        let mut seen = BTreeSet::from([first]);
+        let mut list = vec![first];
+        while let Some(id) = list.pop() {
             self.fail_asks(id);
+            let behind = self.graph.back(id).iter().map(|edge| edge.unit);
+            let held = behind
+                .filter(|other| self.is_held_waiting(*other) && self.unit(*other).held == Some(id));
+            let held: Vec<UnitId> = held.collect();
+            list.extend(held.into_iter().filter(|other| seen.insert(*other)));
         }
     }
 

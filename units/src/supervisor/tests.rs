@@ -10,7 +10,7 @@ use crate::note::StateName;
 use crate::record::{RECORD_BYTES_MAX, Record};
 use crate::run::{ExitStatus, Role, Run, Ticket, UnitId};
 use crate::service::{Command, Service, Signal};
-use crate::spec::{Body, Spec};
+use crate::spec::{Body, Relation, RelationKind, Spec};
 use crate::unit::Unit;
 
 fn name(text: &str) -> UnitName {
@@ -27,6 +27,15 @@ fn service(text: &str) -> Spec {
         keep_user: false,
     });
     Spec::new(name(text), Body::Service(Box::new(service)))
+}
+
+fn related(mut spec: Spec, kind: RelationKind, unit: &str) -> Spec {
+    spec.relations.push(Relation { kind, unit: name(unit) });
+    spec
+}
+
+fn target(text: &str) -> Spec {
+    Spec::new(name(text), Body::Target)
 }
 
 struct Bench {
@@ -58,6 +67,11 @@ impl Bench {
     }
 }
 
+/// Whether the bench's request was answered so.
+fn answered(actions: &[Action], with: &Answer) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Answer { answer, .. } if answer == with))
+}
+
 fn spawned(actions: &[Action]) -> Option<(Ticket, Run)> {
     actions.iter().find_map(|action| {
         if let Action::Spawn { ticket, run, .. } = action { Some((*ticket, *run)) } else { None }
@@ -82,6 +96,77 @@ fn a_simple_life() {
     assert!(actions.contains(&Action::Answer { ticket: Ticket(7), answer: Answer::Ok }));
     assert_eq!(bench.state("web.service"), StateName::Down);
     assert_eq!(bench.supervisor.deadline(), None);
+}
+
+#[test]
+fn a_held_unit_sees_a_need_that_comes_up_in_the_same_step() {
+    let bound = related(target("bound.target"), RelationKind::BindsTo, "need.target");
+    let mut bench = Bench::with(vec![bound, target("need.target")]);
+    bench.ask(Request::Start(name("bound.target")));
+    bench.ask(Request::Stop(name("need.target")));
+    assert_eq!(bench.state("bound.target"), StateName::Waiting);
+    let actions = bench.ask(Request::Start(name("bound.target")));
+    assert!(answered(&actions, &Answer::Ok), "{actions:?}");
+    assert_eq!(bench.state("bound.target"), StateName::Up);
+}
+
+#[test]
+fn a_part_can_be_started_while_its_whole_is_held() {
+    let whole = related(target("whole.target"), RelationKind::BindsTo, "need.target");
+    let part = related(target("part.target"), RelationKind::PartOf, "whole.target");
+    let mut bench = Bench::with(vec![whole, part, target("need.target")]);
+    bench.ask(Request::Start(name("whole.target")));
+    bench.ask(Request::Start(name("part.target")));
+    bench.ask(Request::Stop(name("need.target")));
+    assert_eq!(bench.state("part.target"), StateName::Waiting);
+    let actions = bench.ask(Request::Start(name("part.target")));
+    assert!(answered(&actions, &Answer::Ok), "{actions:?}");
+    assert_eq!(bench.state("whole.target"), StateName::Waiting);
+}
+
+#[test]
+fn a_oneshot_that_is_tried_again_did_its_work() {
+    use crate::service::{RestartPolicy, Startup};
+    let mut job = service("job.service");
+    if let Body::Service(service) = &mut job.body {
+        service.startup = Startup::Oneshot;
+        service.restart.policy = RestartPolicy::Always;
+        service.restart.delay = Duration::from_secs(60);
+    }
+    let user = related(target("user.target"), RelationKind::Requires, "job.service");
+    let user = related(user, RelationKind::After, "job.service");
+    let mut bench = Bench::with(vec![job, user]);
+    let actions = bench.ask(Request::Start(name("user.target")));
+    let (ticket, run) = spawned(&actions).unwrap();
+    bench.tell(Event::Done { ticket, outcome: Outcome::Process { pid: 100 } });
+    bench.tell(Event::Exited { run, role: Role::Main, status: ExitStatus::Code(0) });
+    let actions = bench.tell(Event::Emptied { run });
+    assert_eq!(bench.state("job.service"), StateName::Backoff);
+    assert!(answered(&actions, &Answer::Ok), "{actions:?}");
+}
+
+#[test]
+fn a_death_between_two_records_stops_nobody() {
+    let middle = related(target("middle.target"), RelationKind::Requires, "need.target");
+    let user = related(service("user.service"), RelationKind::Requires, "middle.target");
+    let user = related(user, RelationKind::After, "middle.target");
+    let specs = vec![target("need.target"), middle, user];
+    let mut bench = Bench::with(specs.clone());
+    let actions = bench.ask(Request::Start(name("user.service")));
+    let (ticket, _) = spawned(&actions).unwrap();
+    bench.tell(Event::Done { ticket, outcome: Outcome::Process { pid: 100 } });
+    let need = bench.supervisor.id(&name("need.target")).unwrap();
+    let before = bench.supervisor.record(need).unwrap();
+    bench.ask(Request::Stop(name("need.target")));
+    let ids: Vec<UnitId> = bench.supervisor.ids().filter(|id| *id != need).collect();
+    let records = ids.iter().map(|id| bench.supervisor.record(*id).unwrap()).chain([before]);
+    let mut out = Outbox::new();
+    let records = records.collect();
+    bench.supervisor = Supervisor::restore(Facts::default(), specs, records, bench.now, &mut out);
+    assert_eq!(bench.state("need.target"), StateName::Up);
+    assert_eq!(bench.state("middle.target"), StateName::Up);
+    let middle = bench.supervisor.id(&name("middle.target")).unwrap();
+    assert_eq!(bench.supervisor.view().unit(middle).unwrap().held_by, None);
 }
 
 #[test]
