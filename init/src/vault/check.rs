@@ -7,7 +7,8 @@ use units::record::Record;
 
 use super::definitions::{Definition, Encoding};
 use super::layout::Section;
-use super::store::{Held, Vault};
+use super::record::HeldRecord;
+use super::store::Vault;
 
 /// What a program finds in a vault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,15 +102,15 @@ pub fn read_units(vault: &mut Vault<'_>) -> Units {
     }
     for number in 0..vault.used(Section::Units) {
         let unit = u16::try_from(number).unwrap_or(u16::MAX);
-        match vault.read(Section::Units, number) {
-            Held::Lost => units.lost.push(unit),
-            Held::Newest(payload) | Held::Older(payload) if !told.contains(&unit) => {
-                match postcard::take_from_bytes(payload) {
+        match vault.record(number) {
+            HeldRecord::Lost => units.lost.push(unit),
+            HeldRecord::Whole(payload) if !told.contains(&unit) => {
+                match postcard::take_from_bytes(&payload) {
                     Ok((record, _)) => units.records.push(record),
                     Err(_) => units.lost.push(unit),
                 }
             }
-            Held::Nothing | Held::Newest(_) | Held::Older(_) => {}
+            HeldRecord::Nothing | HeldRecord::Whole(_) => {}
         }
     }
     units

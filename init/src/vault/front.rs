@@ -109,8 +109,9 @@ impl Front {
         self.store(place::PREAMBLE_CHECK, self.preamble_check());
     }
 
-    fn preamble_check(&self) -> u64 {
-        (place::MAGIC..place::PREAMBLE_END).fold(0, |sum, at| mix(sum ^ self.load(at)))
+    pub(super) fn preamble_check(&self) -> u64 {
+        // Words that later programs use for more sections are part of the sum: here they are zero.
+        (place::MAGIC..place::PREAMBLE_CHECK).fold(0, |sum, at| mix(sum ^ self.load(at)))
     }
 
     /// Whether this is a vault at all, and one that this program can read.
@@ -139,6 +140,9 @@ impl Front {
     fn extent(&self, index: usize, body_bytes: usize) -> Option<Extent> {
         let word = |nth: usize| usize::try_from(self.load(place::GEOMETRY + 3 * index + nth)).ok();
         let extent = Extent { offset: word(0)?, entry_bytes: word(1)?, entries: word(2)? };
+        if extent == Extent::NONE {
+            return Some(extent);
+        }
         let bytes = extent.entry_bytes.checked_mul(extent.entries)?;
         let aligned = extent.offset.is_multiple_of(8) && extent.entry_bytes.is_multiple_of(16);
         let end = extent.offset.checked_add(bytes)?;

@@ -5,9 +5,9 @@ use units::limits::UNITS_MAX;
 
 /// The version of this layout. Raised when a word of the front or a cell changes its meaning; what is
 /// only added (words, sections, fields at the end) needs no new version.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 /// The oldest layout that this program takes over from.
-pub const LAYOUT_OLDEST: u32 = 1;
+pub const LAYOUT_OLDEST: u32 = 2;
 
 /// First word of every vault.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"keelson\x01");
@@ -34,6 +34,8 @@ pub enum Section {
     Definitions = 5,
     /// A cell per unit: what the shore knows of its group.
     Groups = 6,
+    /// A cell per unit: the rest of a record that is longer than a unit's cell, which long names make.
+    Tails = 7,
 }
 
 impl Section {
@@ -46,19 +48,22 @@ impl Section {
         Section::Notes,
         Section::Definitions,
         Section::Groups,
+        Section::Tails,
     ];
 }
 
 /// How many sections there are.
-pub const SECTIONS: usize = 7;
+pub const SECTIONS: usize = 8;
 
 /// Bytes before the payload of each copy of a cell.
 pub const CELL_HEAD_BYTES: usize = 16;
 
-/// Largest payload of a unit's cell.
-pub const UNIT_PAYLOAD_BYTES_MAX: usize = 512 - CELL_HEAD_BYTES;
+/// Largest payload of a unit's cell. Nearly every record fits, and each unit has two such copies.
+pub const UNIT_PAYLOAD_BYTES_MAX: usize = 256 - CELL_HEAD_BYTES;
+/// Largest rest of a record, after one byte of its own.
+pub const TAIL_PAYLOAD_BYTES_MAX: usize = 192 - CELL_HEAD_BYTES;
 /// Largest payload of a descriptor's cell.
-pub const DESCRIPTOR_PAYLOAD_BYTES_MAX: usize = 96 - CELL_HEAD_BYTES;
+pub const DESCRIPTOR_PAYLOAD_BYTES_MAX: usize = 64 - CELL_HEAD_BYTES;
 /// Largest payload of a name's cell (sd_notify(3): 255 bytes).
 pub const NAME_PAYLOAD_BYTES_MAX: usize = 320 - CELL_HEAD_BYTES;
 /// Largest payload of a note's cell.
@@ -79,6 +84,9 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// A section that the vault's author did not know.
+    pub(super) const NONE: Extent = Extent { offset: 0, entry_bytes: 0, entries: 0 };
+
     const fn after(before: Extent, entry_bytes: usize, entries: usize) -> Extent {
         Extent { offset: page_up(before.end()), entry_bytes, entries }
     }
@@ -106,14 +114,19 @@ const NAMES: Extent = Extent::after(DESCRIPTORS, both(NAME_PAYLOAD_BYTES_MAX), D
 const NOTES: Extent = Extent::after(NAMES, both(NOTE_PAYLOAD_BYTES_MAX), NOTES_MAX);
 const DEFINITIONS: Extent = Extent::after(NOTES, DEFINITIONS_BYTES_MAX, 2);
 const GROUPS: Extent = Extent::after(DEFINITIONS, both(GROUP_PAYLOAD_BYTES_MAX), UNITS_MAX);
+const TAILS: Extent = Extent::after(GROUPS, both(TAIL_PAYLOAD_BYTES_MAX), UNITS_MAX);
 
 /// The table of sections that this program writes, in the order of [`Section`].
 pub const GEOMETRY: [Extent; SECTIONS] =
-    [INBOX, UNITS, DESCRIPTORS, NAMES, NOTES, DEFINITIONS, GROUPS];
+    [INBOX, UNITS, DESCRIPTORS, NAMES, NOTES, DEFINITIONS, GROUPS, TAILS];
 
 /// Bytes of the body. Nearly all of it is never touched, and what is not touched takes no memory.
-pub const BODY_BYTES: usize = page_up(GROUPS.end());
+pub const BODY_BYTES: usize = page_up(TAILS.end());
 
-const _: () = assert!(UNITS.entry_bytes == 1024, "four units share a page");
+const _: () = assert!(UNITS.entry_bytes == 512, "eight units share a page");
+const _: () = assert!(
+    UNIT_PAYLOAD_BYTES_MAX + TAIL_PAYLOAD_BYTES_MAX > units::record::RECORD_BYTES_MAX,
+    "the longest record fits into both cells"
+);
 const _: () =
     assert!(FRONT_BYTES.is_multiple_of(8) && DEFINITIONS_BYTES_MAX.is_multiple_of(FRONT_BYTES));

@@ -23,6 +23,7 @@ pub mod faults;
 pub mod front;
 pub mod layout;
 pub mod operation;
+mod record;
 mod spawn;
 mod store;
 
@@ -31,5 +32,6 @@ pub use faults::{Fault, FaultKind, Verdict};
 pub use front::{Front, Phase};
 pub use layout::Section;
 pub use operation::{Operation, OperationCode};
+pub use record::HeldRecord;
 pub use spawn::{Intent, Newborn};
 pub use store::{Full, Held, Inbox, Repairs, Vault, VaultError};

@@ -5,7 +5,7 @@ use std::fmt;
 use super::cell::{self, Content, Place};
 use super::definitions::Definitions;
 use super::front::{Front, place};
-use super::layout::{Extent, LAYOUT, LAYOUT_OLDEST, SECTIONS, Section};
+use super::layout::{CELL_HEAD_BYTES, Extent, LAYOUT, LAYOUT_OLDEST, SECTIONS, Section};
 
 /// A vault over mapped memory. Writing allocates nothing and makes no system call.
 #[derive(Debug)]
@@ -74,8 +74,14 @@ impl<'a> Held<'a> {
 }
 
 /// The sections of cells.
-const CELLS: [Section; 5] =
-    [Section::Units, Section::Descriptors, Section::Names, Section::Notes, Section::Groups];
+const CELLS: [Section; 6] = [
+    Section::Units,
+    Section::Descriptors,
+    Section::Names,
+    Section::Notes,
+    Section::Groups,
+    Section::Tails,
+];
 
 /// The inbox holds an input, and no transaction says yet that it is done.
 const PENDING: u64 = u64::MAX;
@@ -192,12 +198,17 @@ impl<'m> Vault<'m> {
         let transaction = self.open;
         let front = self.front;
         let (cell, place) = self.cell_mut(section, entry).ok_or(Full)?;
-        if payload.len() > cell.len() / 2 - super::layout::CELL_HEAD_BYTES {
+        if payload.len() > cell.len() / 2 - CELL_HEAD_BYTES {
             return Err(Full);
         }
         front.raise_mark(section, entry + 1);
         cell::write(cell, place, transaction, payload);
         Ok(())
+    }
+
+    /// The longest payload that a cell of this section takes in this vault, which an older program may have laid out.
+    pub(super) fn room(&self, section: Section) -> usize {
+        (self.geometry[section as usize].entry_bytes / 2).saturating_sub(CELL_HEAD_BYTES)
     }
 
     /// Clears a cell as part of the open transaction; one that was never used stays untouched.
@@ -343,8 +354,8 @@ mod tests {
         let front = Front::default();
         let mut body = vec![0; BODY_BYTES];
         let mut vault = fresh(&front, &mut body);
-        assert_eq!(vault.put(Section::Units, 0, &[1; 497]), Err(Full));
-        assert_eq!(vault.put(Section::Units, 0, &[1; 496]), Ok(()));
+        assert_eq!(vault.put(Section::Units, 0, &[1; 241]), Err(Full));
+        assert_eq!(vault.put(Section::Units, 0, &[1; 240]), Ok(()));
         assert_eq!(vault.put(Section::Units, 4096, b"x"), Err(Full));
         assert_eq!(vault.read(Section::Units, 4096), Held::Nothing);
     }
@@ -379,6 +390,22 @@ mod tests {
         let mut next = Vault::open(&front, &mut body).unwrap();
         assert!(next.repair().commit_word);
         assert_eq!(next.read(Section::Units, 1), Held::Newest(b"two"));
+    }
+
+    #[test]
+    fn a_vault_of_a_program_that_knew_fewer_sections_is_read() {
+        let front = Front::default();
+        let mut body = vec![0; BODY_BYTES];
+        let mut vault = fresh(&front, &mut body);
+        vault.put(Section::Units, 1, b"one").unwrap();
+        vault.commit();
+        let words = place::GEOMETRY + 3 * Section::Tails as usize;
+        (words..words + 3).for_each(|word| front.store(word, 0));
+        front.store(place::PREAMBLE_CHECK, front.preamble_check());
+        let mut next = Vault::open(&front, &mut body).unwrap();
+        assert_eq!(next.repair(), Repairs::default());
+        assert_eq!(next.read(Section::Units, 1), Held::Newest(b"one"));
+        assert_eq!(next.put(Section::Tails, 1, b"rest"), Err(Full));
     }
 
     #[test]

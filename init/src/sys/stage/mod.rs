@@ -123,6 +123,8 @@ fn guard() {
     // SAFETY: plain numbers, and a null for a key ring without a name. Kernels without key rings say no.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        // PID 1 wants no huge pages for itself, and its children inherit that.
+        libc::prctl(libc::PR_SET_THP_DISABLE, 0, 0, 0, 0);
         libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0);
     }
 }

@@ -191,7 +191,7 @@ impl<'a> Site<'a> {
         let onto = self.target(what, false)?;
         let mask = what.what == MountWhat::Mask;
         let tree = match (is_directory(&onto)?, mask) {
-            (true, true) => self.empty_directory()?,
+            (true, true) => return self.cover(onto.as_fd()),
             (true, false) => {
                 let read_only = attributes(MOUNT_READ_ONLY);
                 new_tree("tmpfs", "size=4k,nr_inodes=2,mode=0000", read_only)?
@@ -202,20 +202,17 @@ impl<'a> Site<'a> {
         attach(tree.as_fd(), onto.as_fd())
     }
 
-    fn empty_directory(&mut self) -> Result<OwnedFd, Errno> {
+    /// Covers a directory by the empty one. The first mask is what the others are cloned from: kernels
+    /// before 6.15 clone only what is attached, and one that never is would be unmounted when it is let
+    /// go of, which waits for every processor.
+    fn cover(&mut self, onto: BorrowedFd<'_>) -> Result<(), Errno> {
         if let Some(empty) = &self.empty {
-            return clone_tree(empty, "", false);
+            return attach(clone_tree(empty, "", false)?.as_fd(), onto);
         }
         let tree = new_tree("tmpfs", "size=4k,nr_inodes=2,mode=0755", attributes(MOUNT_READ_ONLY))?;
-        let again = clone_tree(&tree, "", false);
-        match again {
-            Ok(again) => {
-                self.empty = Some(tree);
-                Ok(again)
-            }
-            // Older kernels clone only what is attached (before 6.15): then each mask has its own.
-            Err(_) => Ok(tree),
-        }
+        attach(tree.as_fd(), onto)?;
+        self.empty = Some(tree);
+        Ok(())
     }
 
     fn closed_file(&mut self) -> Result<OwnedFd, Errno> {

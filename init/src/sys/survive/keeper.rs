@@ -103,7 +103,7 @@ impl Keeper {
     /// # Errors
     /// When the record is larger than a cell, which its author's own limit excludes.
     pub fn record(&mut self, slot: u16, bytes: &[u8]) -> Result<(), Full> {
-        self.vault.put(Section::Units, usize::from(slot), bytes)
+        self.vault.put_record(usize::from(slot), bytes)
     }
 
     /// Writes a fact of the node's own, or with no bytes forgets it. Counts with the next commit.

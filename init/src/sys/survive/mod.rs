@@ -52,6 +52,7 @@ pub enum Start {
 /// When there is no memory for a vault: the kernel is then too poor for anything.
 pub fn begin() -> io::Result<Start> {
     reset_signals();
+    refuse_huge_pages();
     let Some(memory) = memory::inherit()? else { return fresh() };
     fault::install(memory.front)?;
     memory.front.enter(Operation::of(OperationCode::Inherit));
@@ -136,6 +137,13 @@ fn reset_signals() {
         // Executing a descriptor leaves its number as the name that `ps` shows.
         libc::prctl(libc::PR_SET_NAME, c"keelson".as_ptr());
     }
+}
+
+/// A heap of a few megabytes in huge pages is mostly air, and the kernel puts them together again after we
+/// gave back what is between. Children inherit this; the stage takes it back for programs.
+fn refuse_huge_pages() {
+    // SAFETY: plain numbers. A kernel without huge pages says no.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
 }
 
 /// The kernel's number for this boot; zero where `/proc` is not there yet.
