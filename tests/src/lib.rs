@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod guest;
 pub mod kernel_model;
 pub mod observe;
+pub mod node_brain;
 pub mod oracle;
 pub mod prng;
 pub mod promise;

@@ -10,7 +10,7 @@ use units::note::StateName;
 use units::run::{Run, UnitId};
 use units::service::Signal;
 use units::spec::Spec;
-use units::supervisor::{Facts, Supervisor};
+use units::supervisor::Facts;
 use units::view::UnitView;
 use units::{UnitKind, UnitName};
 
@@ -18,6 +18,7 @@ use crate::agenda::Item;
 use crate::check::order::is_held;
 use crate::check::{self, Checker, Violation};
 use crate::forge::forge;
+use crate::node_brain::NodeBrain;
 use crate::prng::Prng;
 use crate::promise::{awaits_a_circle, is_simple};
 use crate::swarm::{Options, SeedDirector};
@@ -73,12 +74,12 @@ pub struct Report {
 /// The world of a seed.
 pub type SeedWorld<B> = World<B, SeedDirector>;
 
-/// Runs a seed with the real supervisor.
+/// Runs a seed with the whole node.
 ///
 /// # Errors
 /// What went wrong.
 pub fn run(seed: u64, print: bool) -> Result<Report, Failure> {
-    run_with(seed, print, check::all(), Supervisor::new)
+    run_with(seed, print, check::all(), |facts| NodeBrain::new(&facts))
 }
 
 /// Runs a seed with another machine, and under these eyes only.

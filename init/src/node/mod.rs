@@ -71,6 +71,8 @@ pub struct Facts {
     pub boot_unix_us: i64,
     /// The limits and quotas of the machine's configuration.
     pub machine: crate::machine::MachineConfig,
+    /// Somebody looks on: the supervisor's own orders are kept for [`Node::take_observed`].
+    pub observed: bool,
 }
 
 /// One step of early boot.
@@ -143,6 +145,8 @@ pub struct Node {
     noted: Option<NodeNote>,
     /// What crashed us twice.
     quarantined: Vec<Operation>,
+    /// The supervisor's orders since somebody who looks on took them.
+    observed: Vec<units::Action>,
 }
 
 impl Node {
@@ -177,6 +181,7 @@ impl Node {
             goal_asked: false,
             noted: None,
             quarantined: Vec::new(),
+            observed: Vec::new(),
         }
     }
 
@@ -206,6 +211,20 @@ impl Node {
             self.logging.deadline(),
         ];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// The supervisor inside.
+    #[must_use]
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// What the supervisor ordered since the last time, before it was translated; nothing unless the facts say
+    /// that somebody looks on. So a simulator can tell whether the node hands on each order, and knows
+    /// what for.
+    #[must_use]
+    pub fn take_observed(&mut self) -> Vec<units::Action> {
+        std::mem::take(&mut self.observed)
     }
 
     fn take(&mut self, event: Event<'_>, now: Duration, out: &mut Outbox) {
@@ -291,7 +310,7 @@ impl Node {
     }
 
     /// Every definition that is in force, by its unit's number.
-    pub(crate) fn definitions(&self) -> impl Iterator<Item = (u16, &Spec)> + Clone {
+    pub fn definitions(&self) -> impl Iterator<Item = (u16, &Spec)> + Clone {
         let ids = self.supervisor.ids().collect::<Vec<_>>().into_iter();
         ids.filter_map(|id| Some((id.0, self.supervisor.spec(id)?)))
     }

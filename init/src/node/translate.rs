@@ -18,6 +18,9 @@ use crate::node::{Node, work};
 impl Node {
     /// Carries one order of the supervisor on.
     pub(super) fn translate(&mut self, order: UnitAction, now: Duration, out: &mut Outbox) {
+        if self.facts.observed {
+            self.observed.push(order.clone());
+        }
         match order {
             UnitAction::Prepare { ticket, run, conditions, image } => {
                 self.prepare(ticket, run, conditions, image, out);

@@ -143,6 +143,7 @@ fn facts(early: &Early, keeper: &Keeper) -> Facts {
         },
         options: early.options.clone(),
         is_machine: early.setting == Setting::Machine,
+        observed: false,
         boot_unix_us: clock::boot_unix_us(),
         build: build().into(),
         boot_steps: early.recorder.steps.iter().map(boot_step).collect(),
