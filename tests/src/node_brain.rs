@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use init::logs::LogStore;
-use init::machine::MachineConfig;
+use init::machine::{MachineConfig, Settings};
 use init::node::action::{Action as NodeAction, Outbox as NodeOutbox};
 use init::node::event::{ClientId, Event as NodeEvent, Fault, Peer};
 use init::node::resuming::{Left, NOTE};
@@ -180,7 +180,7 @@ impl NodeBrain {
 
     fn loaded(&self) -> LoadReply {
         let loaded = Loaded { specs: self.files.clone(), ..Loaded::default() };
-        LoadReply { loaded, stamps: Vec::new() }
+        LoadReply { loaded, stamps: Vec::new(), settings: Settings::of(&MachineConfig::default(), None) }
     }
 
     fn on_reply(&mut self, id: u32, response: Response, out: &mut Outbox) {
