@@ -180,7 +180,12 @@ impl NodeBrain {
 
     fn loaded(&self) -> LoadReply {
         let loaded = Loaded { specs: self.files.clone(), ..Loaded::default() };
-        LoadReply { loaded, stamps: Vec::new(), settings: Settings::of(&MachineConfig::default(), None) }
+        LoadReply {
+            loaded,
+            stamps: Vec::new(),
+            settings: Settings::of(&MachineConfig::default(), None),
+            hostname: "localhost".into(),
+        }
     }
 
     fn on_reply(&mut self, id: u32, response: Response, out: &mut Outbox) {

@@ -68,7 +68,7 @@ mod tests {
         let front = Front::default();
         let mut body = vec![0; BODY_BYTES];
         let mut vault = Vault::create(&front, &mut body, [1, 2]);
-        let long: Vec<u8> = (0..RECORD_BYTES_MAX).map(|n| (n % 251) as u8).collect();
+        let long: Vec<u8> = (0..=250).cycle().take(RECORD_BYTES_MAX).collect();
         for record in [&b"short"[..], &long, &long[..UNIT_PAYLOAD_BYTES_MAX], b"short again"] {
             vault.put_record(7, record).unwrap();
             vault.commit();
